@@ -1,0 +1,111 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// LibTorch is unpacked at `.libtorch` by `scripts/bootstrap`; LIBTORCH names another copy.
+let torch = Context.environment["LIBTORCH"] ?? Context.packageDirectory + "/.libtorch"
+
+let torchHeaders: [CXXSetting] = [
+  .unsafeFlags([
+    "-I\(torch)/include", "-I\(torch)/include/torch/csrc/api/include", "-O2", "-w",
+  ])
+]
+
+/// Kernels are hot loops: they are optimised in debug builds too, as are the renderer and the media code.
+let hot: [SwiftSetting] = [.unsafeFlags(["-O"])]
+
+let package = Package(
+  name: "Kino",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Kino", targets: ["Kino"]),
+    .library(name: "KinoTraining", targets: ["KinoTraining"]),
+    .executable(name: "kino", targets: ["KinoCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // C and C++: the only places that see foreign headers.
+    .target(name: "CKinoTorch", cxxSettings: torchHeaders),
+    .systemLibrary(
+      name: "CFFmpeg", pkgConfig: "libavformat libavcodec libavfilter libavutil libswscale",
+      providers: [
+        .apt(["libavformat-dev", "libavcodec-dev", "libavfilter-dev", "libavutil-dev", "libswscale-dev"]),
+        .brew(["ffmpeg"]),
+      ]),
+    .target(name: "CSentencePiece", linkerSettings: [
+      .linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train"),
+    ]),
+
+    // The engine.
+    .target(name: "KinoTensor", dependencies: ["CKinoTorch"]),
+    .target(name: "KinoNN", dependencies: ["KinoTensor"]),
+    .target(name: "KinoWeights", dependencies: ["KinoTensor", "KinoNN"]),
+    .target(name: "KinoModels", dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "CSentencePiece"]),
+    .target(name: "KinoDiffusion", dependencies: ["KinoTensor"]),
+
+    // Pictures and worlds: no tensors.
+    .target(name: "KinoMedia", dependencies: ["CFFmpeg"], swiftSettings: hot),
+    .target(name: "KinoWorld", swiftSettings: hot),
+
+    // What users meet.
+    .target(name: "Kino", dependencies: [
+      "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia",
+      .product(name: "Crypto", package: "swift-crypto"),
+    ]),
+    .target(name: "KinoTraining", dependencies: [
+      "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia", "KinoWorld",
+      .product(name: "Yams", package: "Yams"),
+    ]),
+    .target(name: "KinoEvaluation", dependencies: [
+      "Kino", "KinoTensor", "KinoModels", "KinoMedia", "KinoWorld",
+    ]),
+    .executableTarget(name: "KinoCommand", dependencies: [
+      "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld", "KinoTraining", "KinoEvaluation",
+      .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ]),
+
+    // Tests.
+    .target(name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoWeights"], path: "Tests/KinoTestSupport"),
+    .testTarget(name: "KinoTensorTests", dependencies: ["KinoTensor", "KinoTestSupport"]),
+    .testTarget(name: "KinoNNTests", dependencies: ["KinoNN", "KinoTestSupport"]),
+    .testTarget(name: "KinoWeightsTests", dependencies: ["KinoWeights", "KinoTestSupport"]),
+    .testTarget(name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"]),
+    .testTarget(name: "KinoDiffusionTests", dependencies: ["KinoDiffusion", "KinoTestSupport"]),
+    .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"]),
+    .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
+    .testTarget(name: "KinoTests", dependencies: ["Kino", "KinoTestSupport"]),
+    .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),
+    .testTarget(name: "KinoCommandTests", dependencies: ["KinoMedia"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx20
+)
+
+let torchLink: [LinkerSetting] = [
+  .unsafeFlags([
+    "-L\(torch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(torch)/lib",
+  ]),
+  .linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
+]
+
+for target in package.targets {
+  switch target.type {
+  case .system:
+    continue
+  default:
+    if target.name == "CKinoTorch" {
+      target.linkerSettings = torchLink
+    }
+    if !target.name.hasPrefix("C") {
+      target.swiftSettings = (target.swiftSettings ?? []) + [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+      ]
+    }
+  }
+}

@@ -1,0 +1,3 @@
+#ifndef KINO_TORCH_H
+#define KINO_TORCH_H
+#endif

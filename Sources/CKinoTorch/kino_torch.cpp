@@ -1,0 +1,1 @@
+#include "kino_torch.h"

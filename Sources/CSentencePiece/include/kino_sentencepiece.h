@@ -1,0 +1,3 @@
+#ifndef KINO_SENTENCEPIECE_H
+#define KINO_SENTENCEPIECE_H
+#endif

@@ -1,0 +1,1 @@
+#include "kino_sentencepiece.h"

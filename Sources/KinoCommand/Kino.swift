@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct KinoCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "kino")
+}
