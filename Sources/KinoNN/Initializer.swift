@@ -1,4 +1,4 @@
-public import KinoTensor
+internal import KinoTensor
 
 /// How a parameter starts before training.
 public enum Initializer: Sendable, Hashable {
