@@ -61,12 +61,14 @@ struct ConfigurationFileTests {
     ("\"num_layers\": 30,", "", WeightsError.Code.missingKey, "'num_layers'"),
     ("{\"width\": 8}", "{}", .missingKey, "'part.width'"),
     ("\"num_layers\": 30", "\"num_layers\": \"30\"", .badConfiguration, "'num_layers'"),
-    ("\"num_layers\": 30", "\"num_layers\": 1.5", .badConfiguration, "'num_layers'"),
+    ("\"num_layers\": 30", "\"num_layers\": 1.5", .badConfiguration, "whole number"),
     ("\"num_layers\": 30", "\"num_layers\": null", .badConfiguration, "'num_layers'"),
     ("\"num_layers\": 30", "\"num_layers\": true", .badConfiguration, "'num_layers'"),
     ("[1, 2, 2]", "[1, \"2\"]", .badConfiguration, "'patch_size.[1]'"),
-    ("\"part\"", "part", .notJSON, "JSON"),
-    ("}", "", .notJSON, "JSON"),
+    ("\"eps\"", "\"num_layers\"", .duplicateKey, "'num_layers'"),
+    ("1e-06", "NaN", .notJSON, "byte 99"),
+    ("\"part\"", "part", .notJSON, "byte 131"),
+    ("}", "", .notJSON, "the end"),
   ])
   func `a fault names the key and the file`(
     old: String, new: String, code: WeightsError.Code, name: String
