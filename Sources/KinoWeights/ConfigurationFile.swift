@@ -97,6 +97,7 @@ public struct ConfigurationFile: Hashable, Sendable {
   static func decode<Value: Decodable>(
     _ type: Value.Type, from data: Data, path: String
   ) throws(WeightsError) -> Value {
+    try JSONScanner.check([UInt8](data), path: path)
     do {
       return try JSONDecoder().decode(type, from: data)
     } catch let error as DecodingError {
@@ -118,18 +119,15 @@ public struct ConfigurationFile: Hashable, Sendable {
     case .valueNotFound(let type, let context):
       bad(path, expected: "\(type) for \(name(context.codingPath))", found: "null")
     case .dataCorrupted(let context) where context.codingPath.isEmpty:
-      WeightsError(
-        .notJSON, at: path, expected: "a JSON object", found: reason(context),
-        advice: "Correct the JSON, or fetch the file again.")
+      // The syntax is checked before, so this is a number; Foundation does not say which.
+      bad(
+        path, expected: "numbers that fit their keys",
+        found: "a fraction where a whole number belongs, or a number too large")
     case .dataCorrupted(let context):
       bad(path, expected: "a valid \(name(context.codingPath))", found: context.debugDescription)
     @unknown default:
       bad(path, expected: "a valid configuration", found: "\(error)")
     }
-  }
-
-  private static func reason(_ context: DecodingError.Context) -> String {
-    context.underlyingError.map { "text that is not (\($0))" } ?? context.debugDescription
   }
 
   private static func name(_ path: [any CodingKey]) -> String {

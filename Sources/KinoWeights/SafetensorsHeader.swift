@@ -35,12 +35,12 @@ struct SafetensorsHeader: Sendable {
     var (tensors, ranges, metadata, indices) = (tensors, ranges, metadata, indices)
     try scanner.object { (scanner, key) throws(WeightsError) in
       if key == Self.metadataKey {
-        guard !seenMetadata else { throw Self.duplicate(key, path: path) }
+        guard !seenMetadata else { throw scanner.duplicate(key) }
         seenMetadata = true
         metadata = try Self.metadata(&scanner)
       } else {
         guard indices.updateValue(tensors.count, forKey: key) == nil else {
-          throw Self.duplicate(key, path: path)
+          throw scanner.duplicate(key)
         }
         let (tensor, range) = try Self.entry(named: key, &scanner)
         tensors.append(tensor)
@@ -57,7 +57,7 @@ struct SafetensorsHeader: Sendable {
     var metadata: [String: String] = [:]
     try scanner.object { (scanner, key) throws(WeightsError) in
       guard metadata.updateValue(try scanner.string(), forKey: key) == nil else {
-        throw duplicate(key, path: scanner.path)
+        throw scanner.duplicate(key)
       }
     }
     return metadata
@@ -76,7 +76,7 @@ struct SafetensorsHeader: Sendable {
       case "shape" where shape == nil: shape = try self.shape(&scanner, of: name)
       case "data_offsets" where range == nil: range = try self.range(&scanner, of: name)
       case "dtype", "shape", "data_offsets":
-        throw duplicate("\(name).\(field)", path: path)
+        throw scanner.duplicate("\(name).\(field)")
       default:
         throw badEntry(name, found: "the field \(quoted(field))", path: path)
       }
@@ -185,10 +185,6 @@ struct SafetensorsHeader: Sendable {
   }
 
   // MARK: - Errors
-
-  private static func duplicate(_ key: String, path: String) -> WeightsError {
-    WeightsError(.duplicateKey, at: path, expected: "each key once", found: "\(quoted(key)) twice")
-  }
 
   private static func badEntry(_ name: String, found: String, path: String) -> WeightsError {
     WeightsError(

@@ -25,7 +25,7 @@ struct ShardIndex {
     var shards: [String: String]?
     scanner.skipSpace()
     try scanner.object { (scanner, key) throws(WeightsError) in
-      guard seen.insert(key).inserted else { throw Self.duplicate(key, path: scanner.path) }
+      guard seen.insert(key).inserted else { throw scanner.duplicate(key) }
       if key == "weight_map" {
         shards = try Self.weightMap(&scanner)
       } else {
@@ -57,14 +57,10 @@ struct ShardIndex {
       let shard = try scanner.string()
       try checkPlainName(shard, in: scanner.path)
       guard shards.updateValue(shard, forKey: key) == nil else {
-        throw duplicate(key, path: scanner.path)
+        throw scanner.duplicate(key)
       }
     }
     return shards
-  }
-
-  private static func duplicate(_ key: String, path: String) -> WeightsError {
-    WeightsError(.duplicateKey, at: path, expected: "each key once", found: "\(quoted(key)) twice")
   }
 }
 

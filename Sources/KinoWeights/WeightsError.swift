@@ -29,8 +29,7 @@ public struct WeightsError: Error, Hashable, Sendable {
     self.advice = advice
   }
 
-  static let fetchAgain =
-    "The file is damaged or was not written by a safetensors writer: fetch or export it again."
+  static let fetchAgain = "The file is damaged or not of this format: fetch or export it again."
 }
 
 extension WeightsError: CustomStringConvertible {
