@@ -30,7 +30,8 @@ struct DiffusionTransformerConfigurationTests {
   }
 
   @Test func `Absent keys have diffusers' defaults and unknown ones are ignored`() throws {
-    let configuration = try decode(#"{"num_layers": 3, "out_channels": null, "in_channels": 8, "x": 1}"#)
+    let configuration = try decode(
+      #"{"num_layers": 3, "out_channels": null, "in_channels": 8, "x": 1}"#)
     #expect(configuration.layerCount == 3 && configuration.width == 5120)
     #expect(configuration.outputChannels == 8)
     try configuration.validate()

@@ -1,8 +1,9 @@
-import KinoModels
 import KinoNN
 import KinoTensor
 import KinoTestSupport
 import Testing
+
+@testable import KinoModels
 
 struct DiffusionTransformerTests {
   let fixture: TransformerFixture
@@ -84,6 +85,23 @@ struct DiffusionTransformerTests {
       model(latents, timesteps: timesteps, text: whole), tolerance: 1e-5)
   }
 
+  @Test(arguments: [DType.float32, .bfloat16])
+  func `Padding with zeros to a fixed number of rows need not compute them`(computeType: DType) {
+    let timesteps = Timesteps.perSample(Tensor([Float(640), 31]))
+    let mask = Tensor([Float](repeating: 1, count: 11) + [0, 0, 0], shape: [2, 7])
+    let text = hiddenStates * mask.expandingDimension(at: -1)
+    let whole = model.textContext(
+      concatenate([text, Tensor.zeros([2, 505, 24])], along: 1), computeType: computeType)
+    let short = model.textContext(
+      // What the encoder makes of padding must not matter.
+      hiddenStates, mask: mask, paddedTo: 512, computeType: computeType)
+    #expect(short.length == 8)
+    expectClose(
+      model(latents, timesteps: timesteps, text: short, computeType: computeType),
+      model(latents, timesteps: timesteps, text: whole, computeType: computeType),
+      tolerance: computeType == .float32 ? 1e-5 : 1e-2)
+  }
+
   @Test func `Texts of different lengths share a batch`() {
     let timesteps = Timesteps.perSample(Tensor([Float(640), 31]))
     let mask = Tensor([Float](repeating: 1, count: 10) + [0, 0, 0, 0], shape: [2, 7])
@@ -113,6 +131,20 @@ struct DiffusionTransformerTests {
     let slower = RotaryTable(
       frames: 3, height: 2, width: 3, headDimension: 16, frameScale: 3, spatialScale: 2)
     #expect(relativeError(moved(slower), plain) > 1e-3)
+  }
+
+  @Test func `Latents that do not fit the patch or the table are errors`() {
+    let odd = latents.slice(3, 0..<3)
+    #expect(throws: TensorError.self) {
+      try withTensorErrors { _ = PatchGrid(odd, patch: [1, 2, 2]).patches(of: odd) }
+    }
+    let table = model.rotaryTable(latentFrames: 2, height: 4, width: 6)
+    #expect(throws: TensorError.self) {
+      try withTensorErrors { _ = table.rotate(Tensor.zeros([2, 18, 2, 16])) }
+    }
+    #expect(throws: TensorError.self) {
+      try withTensorErrors { _ = table.rotate(Tensor.zeros([2, 1, 2, 16])) }
+    }
   }
 
   // MARK: - Training
@@ -159,7 +191,8 @@ struct DiffusionTransformerTests {
     let index = Tensor((0..<36).map { Int64($0 % 18 < 6 ? 0 : 1) }, shape: [2, 18])
     let original = try #require(weights[key])
 
-    func loss(moved: Double, trainable: Bool = false) -> (loss: Tensor, registry: ParameterRegistry) {
+    func loss(moved: Double, trainable: Bool = false) -> (loss: Tensor, registry: ParameterRegistry)
+    {
       weights[key] = original + direction * moved
       let stored = weights
       let registry = ParameterRegistry(names: Set(stored.keys), isTrainable: trainable) {

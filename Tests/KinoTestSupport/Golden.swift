@@ -4,6 +4,7 @@ internal import KinoWeights
 
 /// One folder of reference results: a tiny model and what the reference makes of given inputs.
 public struct Golden: Sendable {
+  /// Where its files are.
   public let folder: URL
   /// Inputs, outputs and taps in between, by name.
   public let tensors: [String: Tensor]
@@ -24,9 +25,9 @@ public struct Golden: Sendable {
     return tensor
   }
 
-  /// The model's parameters by key.
+  /// Reads the model's parameters by key.
   ///
-  /// - Parameter file: Named as diffusers names it; transformers' is `model.safetensors`.
+  /// The file is named as diffusers names it; transformers' is `model.safetensors`.
   public func weights(
     file: String = "diffusion_pytorch_model.safetensors"
   ) throws -> [String: Tensor] {

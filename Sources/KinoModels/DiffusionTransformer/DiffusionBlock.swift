@@ -9,7 +9,7 @@ struct Modulation {
 
   /// Makes the modulations of the attention and of the feed-forward branch.
   ///
-  /// - Parameter table: The block's own part, `[1, 6, D]`.
+  /// The table is the block's own part, `[1, 6, D]`.
   static func pair(_ time: TimeEmbedding, table: Tensor) -> (attention: Self, feedForward: Self) {
     let parts = time.spread(time.projection + table)
     return (

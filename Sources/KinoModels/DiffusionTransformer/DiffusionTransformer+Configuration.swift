@@ -6,22 +6,33 @@ extension DiffusionTransformer {
   public struct Configuration: Codable, Hashable, Sendable {
     /// Latent frames, rows and columns in one token.
     public var patchSize: [Int]
+    /// Attention heads of every block.
     public var headCount: Int
+    /// Channels in a head; even.
     public var headDimension: Int
+    /// Channels of the latents that come in.
     public var inputChannels: Int
+    /// Channels of the velocity.
     public var outputChannels: Int
     /// Width of the text encoder's hidden states.
     public var textWidth: Int
     /// Numbers in the sinusoid of a timestep.
     public var frequencyCount: Int
+    /// Width of the feed-forward networks' hidden layer.
     public var feedForwardWidth: Int
+    /// Number of blocks.
     public var layerCount: Int
     /// Whether a norm with a gain and a bias precedes the cross-attention.
     public var normalizesCrossAttention: Bool
+    /// The kind of norm of queries and keys; only `rms_norm_across_heads` is supported.
     public var queryKeyNorm: String?
+    /// What keeps the norms from dividing by zero.
     public var epsilon: Double
+    /// Width of an image encoder's states; not supported, `nil`.
     public var imageWidth: Int?
+    /// Width of an image's keys; not supported, `nil`.
     public var addedKeyWidth: Int?
+    /// Positions of an image encoder; not supported, `nil`.
     public var positionEmbeddingLength: Int?
     /// The longest axis, in tokens, of diffusers' rotary table; Kino's has no limit.
     public var rotaryLimit: Int
@@ -80,6 +91,7 @@ extension DiffusionTransformer.Configuration {
     case rotaryLimit = "rope_max_seq_len"
   }
 
+  /// Decodes a diffusers `config.json`.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func value<Value: Decodable>(_ key: CodingKeys, default standard: Value) throws -> Value {
@@ -103,6 +115,7 @@ extension DiffusionTransformer.Configuration {
     rotaryLimit = try value(.rotaryLimit, default: 1024)
   }
 
+  /// Encodes every key, resolved.
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(patchSize, forKey: .patchSize)
@@ -148,7 +161,8 @@ extension DiffusionTransformer.Configuration {
       throw check.invalid("\(key) is \(value), expected an even number")
     }
     if queryKeyNorm != Self.supportedNorm {
-      throw check.unsupported("qk_norm is \(queryKeyNorm ?? "null"), expected \(Self.supportedNorm)")
+      throw check.unsupported(
+        "qk_norm is \(queryKeyNorm ?? "null"), expected \(Self.supportedNorm)")
     }
     let imageKeys = [
       ("image_dim", imageWidth), ("added_kv_proj_dim", addedKeyWidth),

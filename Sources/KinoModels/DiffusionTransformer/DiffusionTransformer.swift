@@ -11,6 +11,7 @@ public import KinoTensor
 /// and the timestep's networks are float32 whatever the compute type, where diffusers rounds the
 /// stream to the model's type after every branch. In float32 the two agree.
 public struct DiffusionTransformer: Sendable {
+  /// The sizes it was built with.
   public let configuration: Configuration
   let patchEmbedding: PatchEmbedding
   let timeEmbedder: TimeEmbedder
@@ -38,6 +39,7 @@ public struct DiffusionTransformer: Sendable {
   ///   - mask: How often each row counts, `[B, S]`: 1 once, 0 not at all, `n` like `n` rows alike.
   ///     `nil` attends to every row once, as published Wan models do with their 512 padded rows.
   ///   - computeType: The type of the products; that of the forward pass.
+  /// - Returns: The context of the `B` texts, for any number of forward passes.
   public func textContext(
     _ hiddenStates: Tensor, mask: Tensor? = nil, computeType: DType = .float32
   ) -> TextContext {
@@ -47,9 +49,39 @@ public struct DiffusionTransformer: Sendable {
       bias: mask.map { TextContext.bias(mask: $0, computeType: computeType) })
   }
 
+  /// Projects texts as published Wan models see them: every row past a text's end is zero, and all
+  /// of a fixed number of rows are attended to.
+  ///
+  /// The zero rows have the same key and value in each block, so one of them stands for all.
+  ///
+  /// - Parameters:
+  ///   - hiddenStates: Of the text encoder, `[B, S, textWidth]`, padded on the right.
+  ///   - mask: Which rows are text, `[B, S]`: 1 or true, and 0 or false.
+  ///   - rowCount: Rows attended to, text and zeros together; at least `S`.
+  ///   - computeType: The type of the products; that of the forward pass.
+  /// - Returns: The context of the `B` texts, for any number of forward passes.
+  public func textContext(
+    _ hiddenStates: Tensor, mask: Tensor, paddedTo rowCount: Int, computeType: DType = .float32
+  ) -> TextContext {
+    let (batch, length, width) = hiddenStates.shape3
+    precondition(length <= rowCount, "textContext: \(length) rows padded to \(rowCount)")
+    let counts = mask.cast(to: .float32)
+    let padding = Double(rowCount) - counts.sum(along: 1, keepingDimensions: true)
+    let zeros = Tensor.zeros([batch, 1, width], dtype: hiddenStates.dtype)
+      .moved(to: hiddenStates.device)
+    return textContext(
+      concatenate([hiddenStates, zeros], along: 1),
+      mask: concatenate([counts, padding], along: 1), computeType: computeType)
+  }
+
   /// Makes the rotary table of latents of the given size, which must be a multiple of the patch.
   ///
-  /// - Parameter frameOffset: The position of the first token along time.
+  /// - Parameters:
+  ///   - latentFrames: Latent frames.
+  ///   - height: Latent rows.
+  ///   - width: Latent columns.
+  ///   - frameOffset: The position of the first token along time.
+  /// - Returns: The table of all tokens, on the CPU.
   public func rotaryTable(
     latentFrames: Int, height: Int, width: Int, frameOffset: Double = 0
   ) -> RotaryTable {
@@ -98,7 +130,8 @@ struct PatchEmbedding: Sendable {
     // The variance of Glorot's uniform distribution for a linear layer of these sizes.
     let deviation = (2 / Double(inputs + configuration.width)).squareRoot()
     weight = scope.parameter(
-      "weight", shape: [configuration.width, configuration.inputChannels] + configuration.patchSize,
+      "weight",
+      shape: [configuration.width, configuration.inputChannels] + configuration.patchSize,
       initializer: .normal(standardDeviation: deviation))
     bias = scope.parameter("bias", shape: [configuration.width], initializer: .zeros)
   }
@@ -117,7 +150,7 @@ struct VelocityHead: Sendable {
   let norm: LayerNorm
   let projection: Linear
 
-  /// - Parameter scope: That of the model.
+  // Takes the scope of the model, since the head has none of its own.
   init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
     let width = configuration.width
     modulation = scope.parameter(

@@ -27,7 +27,8 @@ public struct RotaryTable: Sendable {
     framePositions: [Double], rowPositions: [Double], columnPositions: [Double],
     headDimension: Int
   ) {
-    precondition(headDimension.isMultiple(of: 2), "RotaryTable: \(headDimension) channels in a head")
+    precondition(
+      headDimension.isMultiple(of: 2), "RotaryTable: \(headDimension) channels in a head")
     let spatial = 2 * (headDimension / 6)
     let frames = Self.angles(framePositions, channels: headDimension - 2 * spatial)
     let rows = Self.angles(rowPositions, channels: spatial)
@@ -89,7 +90,6 @@ public struct RotaryTable: Sendable {
   /// Turns `[B, L, heads, headDimension]`, in float32.
   func rotate(_ x: Tensor) -> Tensor {
     let (batch, length, heads, channels) = x.shape4
-    precondition(length == tokenCount, "RotaryTable: \(tokenCount) positions for \(x.summary)")
     let pairs = x.cast(to: .float32).reshaped(to: batch, length, heads, channels / 2, 2)
     let (a, b) = (pairs.select(-1, 0), pairs.select(-1, 1))
     return stack([a * cosine - b * sine, a * sine + b * cosine], along: -1)

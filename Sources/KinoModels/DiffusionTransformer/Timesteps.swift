@@ -34,7 +34,8 @@ struct TimeEmbedding {
   func spread(_ values: Tensor) -> [Tensor] {
     let (batch, rows, count, width) = values.shape4
     let flat = values.reshaped(to: batch, rows, count * width)
-    return (selection?.matmul(flat) ?? flat).chunked(count, along: -1)
+    let spread = (selection?.matmul(flat) ?? flat).reshaped(to: batch, -1, count, width)
+    return (0..<count).map { spread.select(2, $0) }
   }
 }
 
@@ -45,7 +46,7 @@ struct TimeEmbedder: Sendable {
   let second: Linear
   let projection: Linear
 
-  /// - Parameter scope: That of the condition embedder, which the projection is a child of too.
+  // Takes the scope of the condition embedder, which the projection is a child of too.
   init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
     let width = configuration.width
     frequencyCount = configuration.frequencyCount
@@ -61,7 +62,6 @@ struct TimeEmbedder: Sendable {
   func callAsFunction(_ timesteps: Timesteps) -> TimeEmbedding {
     switch timesteps {
     case .perSample(let values):
-      precondition(values.rank == 1, "timesteps per sample: expected [B], found \(values.summary)")
       return embedding(of: values.expandingDimension(at: 1), selection: nil)
     case .perToken(let values, nil):
       return embedding(of: values, selection: nil)

@@ -4,21 +4,32 @@ extension UMT5Encoder {
   /// Decoding fills in transformers' defaults for keys that are absent and ignores keys it does not
   /// know.
   public struct Configuration: Codable, Hashable, Sendable {
+    /// Number of token identifiers.
     public var vocabularySize: Int
+    /// Width of the hidden states.
     public var width: Int
     /// Channels in a head; all heads together need not have the encoder's width.
     public var headDimension: Int
+    /// Width of the feed-forward networks' hidden layer.
     public var feedForwardWidth: Int
+    /// Number of blocks.
     public var layerCount: Int
+    /// Attention heads of every block.
     public var headCount: Int
+    /// Kinds of relative position; a multiple of 4.
     public var bucketCount: Int
     /// Distances from here on share a bucket.
     public var maximumDistance: Int
+    /// What keeps the norms from dividing by zero.
     public var epsilon: Double
+    /// The kind of feed-forward network; only `gated-gelu` is supported.
     public var feedForwardKind: String
+    /// The identifier of padding.
     public var paddingID: Int
+    /// The identifier that ends a text.
     public var endID: Int
 
+    /// Describes an encoder of the UMT5 kind.
     public init(
       vocabularySize: Int, width: Int, headDimension: Int = 64, feedForwardWidth: Int,
       layerCount: Int, headCount: Int, bucketCount: Int = 32, maximumDistance: Int = 128,
@@ -69,6 +80,7 @@ extension UMT5Encoder.Configuration {
     case modelType = "model_type"
   }
 
+  /// Decodes a transformers `config.json`.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     func value<Value: Decodable>(_ key: CodingKeys, default standard: Value) throws -> Value {
@@ -88,6 +100,7 @@ extension UMT5Encoder.Configuration {
     endID = try value(.endID, default: 1)
   }
 
+  /// Encodes every key, and the class for transformers.
   public func encode(to encoder: any Encoder) throws {
     var kind = encoder.container(keyedBy: ClassKeys.self)
     try kind.encode(["UMT5EncoderModel"], forKey: .architectures)

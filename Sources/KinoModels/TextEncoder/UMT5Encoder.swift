@@ -8,6 +8,7 @@ public import KinoTensor
 /// in every layer. Parameters have the keys of transformers (`UMT5EncoderModel`). The residual
 /// stream, the norms and the position bias are float32 whatever the compute type.
 public struct UMT5Encoder: Sendable {
+  /// The sizes it was built with.
   public let configuration: Configuration
   let embedding: Embedding
   let blocks: [UMT5Block]
