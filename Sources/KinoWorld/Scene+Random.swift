@@ -75,6 +75,8 @@ extension SceneDraft {
     } else if choice < 0.42 {
       objects[0].kind = .circle
       objects[0].partner = 1
+      if objects[0].size == .big { objects[0].size = .small }
+      if objects[1].size == .big { objects[1].size = .medium }
     }
   }
 

@@ -11,12 +11,22 @@ extension SceneDraft {
       let needed = scene.objects[index].footprint + scene.objects[partner].footprint + 0.2
       scene.objects[index].motion.extent = max(0.95, needed)
     }
+    var best: (scene: Scene, spread: Float)?
+    var candidates = 0
     for attempt in 0..<400 {
-      propose(&scene, spread: 1 + 0.015 * Float(attempt), using: &random)
+      propose(&scene, spread: 0.8 + 0.012 * Float(attempt), using: &random)
       let relationsHold = attempt > 250 || constraints.allSatisfy {
         scene.relation(of: $0.first, to: $0.second) == $0.relation
       }
-      if relationsHold && scene.isUncrowded(hidingAllowed: attempt > 150) { return }
+      guard relationsHold && scene.isUncrowded(hidingAllowed: attempt > 150) else { continue }
+      let spread = scene.spread
+      if spread < best?.spread ?? .infinity { best = (scene, spread) }
+      candidates += 1
+      if scene.objects.count == 1 || candidates == 6 { break }
+    }
+    if let best {
+      scene = best.scene
+      return
     }
     for index in scene.objects.indices where !isLed(index) {
       scene.objects[index].anchor = SIMD2(repeating: 7 * Float(index))
@@ -89,6 +99,19 @@ extension Scene {
       if let wall, !isClear(paths[i], radius: objects[i].footprint, of: wall) { return false }
     }
     return true
+  }
+
+  /// Half the width and depth of the ground that the paths take, added up; smaller fills the picture better.
+  fileprivate var spread: Float {
+    var low = SIMD3<Float>(repeating: .infinity)
+    var high = SIMD3<Float>(repeating: -.infinity)
+    for index in objects.indices {
+      for point in pathPoints(of: index) {
+        low = pointwiseMin(low, point - objects[index].footprint)
+        high = pointwiseMax(high, point + objects[index].footprint)
+      }
+    }
+    return (high.x - low.x) + 0.6 * (high.z - low.z)
   }
 
   private static func groundDistance(_ a: [SIMD3<Float>], _ b: [SIMD3<Float>]) -> Float {

@@ -83,7 +83,7 @@ struct FrameTracer {
   private func shadeGround(_ p: Vector, _ d: Vector, _ t: Float, _ depth: Int) -> Vector {
     let across = max(pixel * t, 1e-4)
     let along = across / max(-d.y, 0.01)
-    let haze = 1 - 1 / (1 + t * t * 0.00045)
+    let haze = 1 - 1 / (1 + t * t * 0.00016)
     let far = mix(light.horizon, light.middle, 0.12)
     if haze > 0.985 { return far }
     let up = Vector(0, 1, 0)
