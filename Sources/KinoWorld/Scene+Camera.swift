@@ -101,8 +101,9 @@ extension Scene {
     var low = SIMD3<Float>(repeating: .infinity)
     var high = SIMD3<Float>(repeating: -.infinity)
     var points: [(SIMD3<Float>, Float)] = []
+    let radii = objects.map { Dimensions($0.shape).bound * $0.scale * 0.9 }
     for index in objects.indices {
-      let radius = Dimensions(objects[index].shape).bound * objects[index].scale * 0.9
+      let radius = radii[index]
       for point in pathPoints(of: index) {
         points.append((point, radius))
         low = pointwiseMin(low, point - radius)
@@ -119,30 +120,47 @@ extension Scene {
     let middle = (low + high) / 2
     camera.target = SIMD3(middle.x, max(0.55, min(middle.y, 1.1)), middle.z)
     camera.distance = 4.2
-    for _ in 0..<60 where !fits(points) { camera.distance *= 1.04 }
+    let moments = framingMoments(paths: points, radii: radii)
+    let farthest: Float = objects.count < 3 ? 7.4 : 9
+    while camera.distance < farthest,
+      !moments.allSatisfy({ fits($0.points, at: $0.time) })
+    {
+      camera.distance *= 1.04
+    }
   }
 
-  private func fits(_ points: [(SIMD3<Float>, Float)]) -> Bool {
-    let times: [Float] =
-      switch camera.motion {
-      case .still, .shake: [0]
-      case .orbit: (0..<12).map { Float($0) * 2 * .pi / 12 / Scene.Camera.orbitSpeed }
-      default: [0, 0.9, 1.8, Scene.Camera.travelTime]
+  private typealias Moment = (time: Float, points: [(SIMD3<Float>, Float)])
+
+  /// Times at which the picture must hold these points.
+  ///
+  /// A camera that travels once need not see at its start what happens at its end.
+  private func framingMoments(paths: [(SIMD3<Float>, Float)], radii: [Float]) -> [Moment] {
+    switch camera.motion {
+    case .still, .shake:
+      return [(0, paths)]
+    case .orbit:
+      return (0..<12).map { step -> Moment in
+        (Float(step) * 2 * .pi / 12 / Scene.Camera.orbitSpeed, paths)
       }
-    let margin: Float = camera.motion == .shake ? 0.9 : 0.96
-    let limit = Scene.Camera.halfHeight * margin
-    for time in times {
-      let view = camera.viewpoint(at: time)
-      for (point, radius) in points {
-        let d = point - view.origin
-        let depth = dot(d, view.forward)
-        guard depth > radius * 1.5 else { return false }
-        // Almost all of the bounding sphere must be inside; corners of boxes rarely reach it.
-        let reach = radius * 0.92
-        if abs(dot(d, view.right)) + reach > depth * limit { return false }
-        if abs(dot(d, view.up)) + reach > depth * limit { return false }
+    case .dollyIn, .dollyOut, .panLeft, .panRight, .rise:
+      return (0...8).map { step -> Moment in
+        let time = Float(step) * Scene.Camera.travelTime / 8
+        return (time, objects.indices.map { (pose(of: $0, at: time).position, radii[$0]) })
       }
     }
-    return true
+  }
+
+  private func fits(_ points: [(SIMD3<Float>, Float)], at time: Float) -> Bool {
+    let margin: Float = camera.motion == .shake ? 0.9 : 0.97
+    let limit = Scene.Camera.halfHeight * margin
+    let view = camera.viewpoint(at: time)
+    return points.allSatisfy { point, radius in
+      let d = point - view.origin
+      let depth = dot(d, view.forward)
+      // Almost all of the bounding sphere must be inside; corners of boxes rarely reach it.
+      let reach = radius * 0.9
+      return depth > radius * 1.5 && abs(dot(d, view.right)) + reach < depth * limit
+        && abs(dot(d, view.up)) + reach < depth * limit
+    }
   }
 }

@@ -33,16 +33,25 @@ extension SceneDraft {
     if count > 1 && objects.allSatisfy({ $0.partner == nil }) && random.chance(0.2) {
       makeAlike(&objects, using: &random)
     }
+    // Many large things would have to be seen from afar.
+    for index in objects.indices where count > 2 && objects[index].size == .big {
+      objects[index].size = .medium
+    }
     for index in objects.indices { assignMotion(&objects, index, using: &random) }
     let cameras: [(Scene.CameraMotion, Float)] = [
       (.still, 50), (.orbit, 10), (.dollyIn, 7), (.dollyOut, 7), (.panLeft, 7), (.panRight, 7),
       (.rise, 6), (.shake, 6),
     ]
+    var camera = random.pick(weighted: cameras)
+    // A pan follows what crosses the picture; against it, both would leave it.
+    if camera == .panLeft || camera == .panRight, let direction = objects[0].direction {
+      camera = direction == .left ? .panLeft : direction == .right ? .panRight : camera
+    }
     return SceneDraft(
       objects: objects, wallColour: random.pick(wallColours),
       ground: random.pick(Scene.Ground.allCases),
       sky: random.pick(weighted: [(.day, 40), (.sunset, 22), (.night, 18), (.overcast, 20)]),
-      camera: random.pick(weighted: cameras))
+      camera: camera)
   }
 
   static let wallColours: [Scene.Colour] = [.gray, .white, .brown]

@@ -111,7 +111,7 @@ extension Scene {
         high = pointwiseMax(high, point + objects[index].footprint)
       }
     }
-    return (high.x - low.x) + 0.6 * (high.z - low.z)
+    return (high.x - low.x) + 0.45 * (high.z - low.z)
   }
 
   private static func groundDistance(_ a: [SIMD3<Float>], _ b: [SIMD3<Float>]) -> Float {
@@ -128,7 +128,10 @@ extension Scene {
   private func hides(_ i: Int, _ j: Int) -> Bool {
     let (a, b) = (objects[i], objects[j])
     guard a.staysInPlace && b.staysInPlace else { return false }
-    return abs(a.anchor.x - b.anchor.x) < 0.62 * (a.footprint + b.footprint)
+    // As seen from where the camera will be, roughly: what is nearer covers more.
+    let (nearA, nearB) = (1 / max(6 - a.anchor.y, 2), 1 / max(6 - b.anchor.y, 2))
+    let gap = abs(a.anchor.x * nearA - b.anchor.x * nearB)
+    return gap < 0.72 * (a.footprint * nearA + b.footprint * nearB)
   }
 
   private func isClear(_ path: [SIMD3<Float>], radius: Float, of wall: Wall) -> Bool {

@@ -32,7 +32,7 @@ struct SceneDraft {
       objects: objects.map { object(from: $0, using: &random) }, wall: nil, ground: ground, sky: sky,
       camera: Scene.Camera(
         motion: camera, target: SIMD3(), distance: 5, azimuth: random.uniform(-0.2, 0.2),
-        elevation: random.uniform(0.13, 0.34), panAngle: objects.count == 1 ? 0.16 : 0.13),
+        elevation: random.uniform(0.09, 0.22), panAngle: objects.count == 1 ? 0.15 : 0.11),
       sunAzimuth: (random.chance(0.5) ? 1 : -1) * random.uniform(0.5, 1.25),
       sunElevation: random.uniform(0.6, 0.95), textureSeed: random.next())
     switch sky {
@@ -73,17 +73,17 @@ struct SceneDraft {
     case .bounce:
       motion.height = random.uniform(1.1, 1.6)
       motion.restitution = random.uniform(0.74, 0.84)
-      if direction != nil { (motion.speed, motion.extent) = (random.uniform(1.1, 1.4), 1.25) }
+      if direction != nil { (motion.speed, motion.extent) = (random.uniform(1.05, 1.3), 1.15) }
     case .fall:
       motion.height = random.uniform(1.5, 2.0)
       motion.restitution = random.uniform(0.15, 0.28)
     case .jump: motion.height = random.uniform(0.7, 1.1)
     case .roll, .slide:
-      motion.speed = random.uniform(1.25, 1.6)
-      motion.extent = random.uniform(1.25, 1.45)
+      motion.speed = random.uniform(1.15, 1.45)
+      motion.extent = random.uniform(1.1, 1.3)
     case .passBehind:
-      motion.speed = random.uniform(1.6, 1.9)
-      motion.extent = 1.5 + object.footprint * 0.3
+      motion.speed = random.uniform(1.5, 1.8)
+      motion.extent = 1.3 + object.footprint * 0.3
     case .spin: motion.speed = random.uniform(2.6, 4.2)
     case .circle:
       motion.speed = random.uniform(2.1, 2.7)

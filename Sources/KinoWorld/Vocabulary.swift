@@ -17,7 +17,7 @@ extension Scene {
     case matte, shiny, metal, glass
   }
 
-  /// How large an object is: 0.68, 1 and 1.35 times its shape's usual size of about one metre.
+  /// How large an object is: 0.74, 1 and 1.32 times its shape's usual size of about one metre.
   public enum Size: String, Codable, CaseIterable, Hashable, Sendable {
     case small, medium, big
   }
@@ -97,9 +97,9 @@ extension Scene.Size {
   /// The factor by which the shape's usual dimensions are multiplied.
   public var scale: Float {
     switch self {
-    case .small: 0.68
+    case .small: 0.74
     case .medium: 1
-    case .big: 1.35
+    case .big: 1.32
     }
   }
 }

@@ -36,7 +36,7 @@ public struct CaptionGrammar: Sendable {
 
   /// Joins a caption's parts: clauses about objects, then where, when and how it is filmed.
   static func assemble(
-    clauses: [String], setting: [String], camera: String?, length: CaptionLength, conjunctions: [String],
+    clauses: [String], setting: [String], camera: String?, length: CaptionLength, conjunctions: [String], opening: String,
     using random: inout WorldRandom
   ) -> String {
     if length == .short {
@@ -56,7 +56,7 @@ public struct CaptionGrammar: Sendable {
     let place = setting.joined(separator: " ")
     if !place.isEmpty {
       if random.chance(0.35) {
-        sentences[0] = place + ", " + sentences[0]
+        sentences[0] = place + opening + sentences[0]
       } else {
         sentences[0] += " " + place
       }

@@ -14,7 +14,7 @@ struct EnglishWriter {
     let camera = plan.tellsCamera ? random.pick(cameraPhrases[scene.camera.motion] ?? []) : nil
     return CaptionGrammar.assemble(
       clauses: clauses, setting: setting, camera: camera, length: plan.length,
-      conjunctions: [", and ", " while ", ", "], using: &random)
+      conjunctions: [", and ", " while ", ", "], opening: ", ", using: &random)
   }
 
   private mutating func clause(_ group: CaptionPlan.Group, isFragment: Bool) -> String {
@@ -23,6 +23,7 @@ struct EnglishWriter {
     var words = [nounPhrase(index, group, hasArticle: !isFragment, count: group.indices.count)]
     if group.tellsMotion { words += motion(object, group, isFragment: isFragment) }
     if let relation = group.relation {
+      if !group.tellsMotion { words.append("is") }
       words.append(random.pick(English.relations[relation.relation] ?? []))
       words.append("the \(name(relation.second, count: 1))")
     }
@@ -45,7 +46,8 @@ struct EnglishWriter {
       words.append("behind a \(colour)wall")
     }
     if group.tellsDirection, let direction = object.motion.direction {
-      words.append(random.pick(English.directions[direction] ?? []))
+      let way = random.pick(English.directions[direction] ?? [])
+      words.append(kind == .collide && !way.hasPrefix("from") ? "moving \(way)" : way)
     }
     return words
   }
@@ -68,21 +70,23 @@ struct EnglishWriter {
     let object = scene.objects[index]
     var words: [String] = []
     if group.tellsSize && object.size != .medium { words.append(random.pick(English.sizes[object.size] ?? [])) }
-    if group.tellsFinish && !object.colour.isMetallic {
-      words.append(random.pick(English.finishes[object.finish] ?? []))
-    }
-    words.append(name(index, count: count))
+    let tellsFinish = group.tellsFinish && !object.colour.isMetallic
+    let finish = tellsFinish ? random.pick(English.finishes[object.finish] ?? []) : nil
+    let isMaterial = finish == "metal" || finish == "glass"
+    if let finish, !isMaterial { words.append(finish) }
+    words.append(name(index, material: isMaterial ? finish : nil, count: count))
     let phrase = words.joined(separator: " ")
     if count > 1 { return "\(English.numbers[min(count, 4)]) \(phrase)" }
     guard hasArticle else { return phrase }
     return (phrase.first.map { "aeiou".contains($0) } == true ? "an " : "a ") + phrase
   }
 
-  private mutating func name(_ index: Int, count: Int) -> String {
+  private mutating func name(_ index: Int, material: String? = nil, count: Int) -> String {
     let object = scene.objects[index]
     let noun = random.pick(English.nouns[object.shape] ?? [])
     let tone = random.pick(English.colours[object.colour] ?? [])
-    return "\(tone) \(count > 1 ? English.plural(noun) : noun)"
+    let parts = [tone, material, count > 1 ? English.plural(noun) : noun]
+    return parts.compactMap { $0 }.joined(separator: " ")
   }
 }
 

@@ -5,7 +5,7 @@ struct RussianWriter {
   var random: WorldRandom
 
   mutating func write() -> String {
-    let isFragment = plan.length == .short && random.chance(0.3)
+    let isFragment = plan.length == .short && plan.groups.count == 1 && random.chance(0.3)
     let clauses = plan.groups.map { clause($0, isFragment: isFragment) }
     var setting: [String] = []
     if plan.tellsGround { setting.append(random.pick(Russian.grounds[scene.ground] ?? [])) }
@@ -13,7 +13,7 @@ struct RussianWriter {
     let camera = plan.tellsCamera ? random.pick(Russian.cameras[scene.camera.motion] ?? []) : nil
     return CaptionGrammar.assemble(
       clauses: clauses, setting: setting, camera: camera, length: plan.length,
-      conjunctions: [", а ", ", и ", ", "], using: &random)
+      conjunctions: [", а ", ", и ", ", "], opening: " ", using: &random)
   }
 
   private mutating func clause(_ group: CaptionPlan.Group, isFragment: Bool) -> String {
@@ -22,6 +22,7 @@ struct RussianWriter {
     var words = [nounPhrase(index, group, .nominative, count: group.indices.count)]
     if group.tellsMotion { words += motion(object, group) }
     if let relation = group.relation {
+      if !group.tellsMotion { words.append("находится") }
       let choice = random.pick(Russian.relations[relation.relation] ?? [])
       words.append(choice.text)
       words.append(name(relation.second, choice.grammaticalCase))
@@ -56,7 +57,8 @@ struct RussianWriter {
 
   private mutating func direction(_ object: Scene.Object, _ group: CaptionPlan.Group) -> [String] {
     guard group.tellsDirection, let direction = object.motion.direction else { return [] }
-    return [random.pick(Russian.directions[direction] ?? [])]
+    let way = random.pick(Russian.directions[direction] ?? [])
+    return [object.motion.kind == .collide && !way.hasPrefix("с") ? "двигаясь \(way)" : way]
   }
 
   private mutating func nounPhrase(
@@ -67,10 +69,12 @@ struct RussianWriter {
     if group.tellsSize && object.size != .medium {
       adjectives.append(object.size == .small ? "маленький" : "большой")
     }
-    if group.tellsFinish && !object.colour.isMetallic {
-      adjectives.append(random.pick(Russian.finishes[object.finish] ?? []))
-    }
     adjectives.append(Russian.adjective(object.colour))
+    if group.tellsFinish && !object.colour.isMetallic {
+      let finish = random.pick(Russian.finishes[object.finish] ?? [])
+      let isMaterial = object.finish == .metal || object.finish == .glass
+      adjectives.insert(finish, at: isMaterial ? adjectives.count : adjectives.count - 1)
+    }
     let noun = random.pick(Russian.nouns[object.shape] ?? [])
     guard count > 1 else {
       let words = adjectives.map { Declension.decline($0, noun.gender, grammaticalCase) }

@@ -38,7 +38,7 @@ struct FrameTracer {
       let colour = shadeGround(origin + direction * nearest, direction, nearest, depth)
       return Sample(colour: colour, thing: FrameTracer.groundThing)
     }
-    let colour = light.colour(direction, noise: noise, pixel: pixel)
+    let colour = light.colour(direction, noise: noise, pixel: pixel, hasStars: depth == 0)
     return Sample(colour: colour, thing: FrameTracer.skyThing)
   }
 

@@ -22,10 +22,10 @@ struct Light {
     switch scene.sky {
     case .day:
       (sun, ambient) = (Vector(0.98, 0.92, 0.80), Vector(0.30, 0.35, 0.44))
-      (horizon, middle) = (Vector(0.70, 0.83, 0.95), Vector(0.26, 0.52, 0.90))
+      (horizon, middle) = (Vector(0.56, 0.76, 0.95), Vector(0.20, 0.47, 0.90))
       (zenith, softness) = (Vector(0.08, 0.26, 0.70), 0.07)
     case .sunset:
-      (sun, ambient) = (Vector(1.30, 0.68, 0.30), Vector(0.36, 0.27, 0.36))
+      (sun, ambient) = (Vector(1.30, 0.70, 0.34), Vector(0.36, 0.27, 0.36))
       (horizon, middle) = (Vector(1.0, 0.52, 0.16), Vector(0.86, 0.30, 0.26))
       (zenith, softness) = (Vector(0.20, 0.14, 0.42), 0.08)
     case .night:
@@ -47,9 +47,9 @@ struct Light {
   }
 
   /// The sky's colour in a direction; `pixel` is the angle a pixel covers, in radians.
-  func colour(_ d: Vector, noise: Noise, pixel: Float) -> Vector {
+  func colour(_ d: Vector, noise: Noise, pixel: Float, hasStars: Bool = false) -> Vector {
     let h = max(d.y, 0)
-    let low = smoothstep(0, 0.28, h)
+    let low = smoothstep(-0.04, 0.22, h)
     var c = mix(mix(horizon, middle, low), zenith, smoothstep(0.12, 0.85, h))
     let toward = max(0, dot(d, direction))
     switch sky {
@@ -61,7 +61,8 @@ struct Light {
       let t2 = toward * toward
       c += Vector(0.9, 0.45, 0.10) * (t2 * t2 * 0.35) + sun * glow(toward)
     case .night:
-      c += Vector(repeating: stars(d, h, noise, pixel)) + Vector(0.9, 0.95, 1) * (glow(toward) * 0.6)
+      if hasStars { c += Vector(repeating: stars(d, h, noise, pixel)) }
+      c += Vector(0.9, 0.95, 1) * (glow(toward) * 0.6)
     case .overcast:
       c = clouds(over: c, d, h, noise, tint: Vector(0.80, 0.81, 0.83), low: 0.2, high: 0.9)
     }
