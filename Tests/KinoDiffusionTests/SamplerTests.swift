@@ -6,25 +6,47 @@ import Testing
 @Suite struct SamplerTests {
   struct Stop: Error {}
 
-  func error(_ sampler: any Sampler, steps: Int) throws -> Double {
-    let canvas = try Canvas.free(.small())
-    let noise = canvas.noise(seed: 3)
+  /// The error at sigma 0.1 of `count` steps from sigma 0.9, even in the log signal-to-noise ratio.
+  func error(_ sampler: any Sampler, steps count: Int) throws -> Double {
+    let shape = try LatentShape.small()
+    let canvas = try Canvas(
+      shape: shape, content: shape.latents(seed: 1), noiseLevel: .uniform(0.9))
     let data = GaussianData()
-    let sigmas = (0..<steps).map { 1 - Double($0) / Double(steps) }
-    let end = try sampler.sample(
-      canvas, noise: noise, schedule: FlowMatchingSchedule(sigmas: sigmas),
+    let sigmas = (0...count).map { 1 / (1 + pow(9, 2 * Double($0) / Double(count) - 1)) }
+    var steps = try sampler.steps(
+      on: canvas, noise: canvas.noise(seed: 3), schedule: FlowMatchingSchedule(sigmas: sigmas),
       denoise: data.denoise(canvas))
-    return (end - data.end(noise)).squared().mean().squareRoot().item()
+    let expected = data.moved(steps.latents, from: sigmas[0], to: sigmas[count])
+    for _ in 0..<count { _ = try steps.next() }
+    return (steps.latents - expected).squared().mean().squareRoot().item()
   }
 
   @Test func `Euler converges with order one, Heun and UniPC with order two`() throws {
     for (sampler, order) in [
       (EulerSampler(), 1.0), (HeunSampler(), 2.0), (UniPCSampler(), 2.0),
     ] as [(any Sampler, Double)] {
-      let (coarse, fine) = (try error(sampler, steps: 16), try error(sampler, steps: 64))
-      let measured = log2(coarse / fine) / 2
-      #expect(measured > order - 0.25, "\(sampler): \(coarse), \(fine), order \(measured)")
-      if order == 1 { #expect(measured < 1.25, "\(sampler): order \(measured)") }
+      let errors = try [8, 16, 32].map { try error(sampler, steps: $0) }
+      for (coarse, fine) in zip(errors, errors.dropFirst()) {
+        let measured = log2(coarse / fine)
+        #expect(measured > order - 0.25, "\(sampler): \(errors), order \(measured)")
+        if order == 1 { #expect(measured < 1.25, "\(sampler): \(errors), order \(measured)") }
+      }
+    }
+  }
+
+  @Test func `samplers reach the data's distribution from pure noise`() throws {
+    let canvas = try Canvas.free(.small())
+    let noise = canvas.noise(seed: 3)
+    let data = GaussianData()
+    for (sampler, bound) in [
+      (EulerSampler(), 0.05), (HeunSampler(), 0.005), (UniPCSampler(), 0.005),
+    ] as [(any Sampler, Double)] {
+      let end = try sampler.sample(
+        canvas, noise: noise,
+        schedule: FlowMatchingSchedule(stepCount: 20, shift: 1, spacing: .uniPC),
+        denoise: { latents, moment in data.velocity(latents, Tensor(moment.sigma)) })
+      let error = (end - data.moved(noise, from: 1, to: 0)).squared().mean().squareRoot().item()
+      #expect(error < bound, "\(sampler)")
     }
   }
 

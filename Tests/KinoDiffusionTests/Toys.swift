@@ -14,8 +14,13 @@ struct GaussianData {
     return sigma * centred - (clean * centred * (deviation * deviation) + mean)
   }
 
-  /// The end of the exact path from standard normal noise.
-  func end(_ noise: Tensor) -> Tensor { noise * deviation + mean }
+  /// The exact path from one sigma to another.
+  func moved(_ latents: Tensor, from start: Double, to end: Double) -> Tensor {
+    func spread(_ sigma: Double) -> Double {
+      ((1 - sigma) * (1 - sigma) * deviation * deviation + sigma * sigma).squareRoot()
+    }
+    return (latents - (1 - start) * mean) * (spread(end) / spread(start)) + (1 - end) * mean
+  }
 
   /// A model that knows every token's sigma from its timestep.
   func denoise(_ canvas: Canvas) -> Denoise {
