@@ -49,6 +49,16 @@ extension Tensor {
     }
   }
 
+  /// Scales the channels of `[N, C, (F,) H, W]` to the norm `sqrt(C)` at every position, times a gain
+  /// per channel, then applies SiLU if asked.
+  ///
+  /// - Parameter isFused: Whether the CPU kernel may be used; `false` composes plain operations.
+  public func channelNormalized(gain: Tensor, appliesSiLU: Bool, isFused: Bool = true) -> Tensor {
+    Tensor.make("channelNormalized", [self, gain]) {
+      kino_channel_norm(handle.pointer, gain.handle.pointer, appliesSiLU, !isFused, $0)
+    }
+  }
+
   /// Rows of this table `[entries, width]` at integer `indices`.
   public func embedded(_ indices: Tensor) -> Tensor {
     Tensor.make("embedded", [self, indices]) {

@@ -68,11 +68,22 @@ def write(path, tensors, seed, **more):
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise SystemExit(f"{path}: {name} holds values that are not finite")
     save_file(tensors, path, metadata=metadata(seed, **more))
+    sort_metadata(path)
     path.chmod(0o644)
     size = path.stat().st_size
     if size > SIZE_LIMIT:
         raise SystemExit(f"{path}: {size} bytes, more than {SIZE_LIMIT}")
     print(f"{path.relative_to(GOLDENS)}: {len(tensors)} tensors, {size} bytes")
+
+
+def sort_metadata(path):
+    """Puts the metadata in order: the library writes it in any order, and files would differ."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode().ljust(size)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
 
 
 def write_diffusers_model(folder, model, seed):

@@ -163,6 +163,10 @@ kino_status kino_rms_norm(const kino_tensor *x, const kino_tensor *_Nullable wei
 // x / max(|x|, epsilon), the norm taken along `axis`.
 kino_status kino_normalize(const kino_tensor *x, int64_t axis, double epsilon,
                            kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// x / max(|x|, 1e-12) * sqrt(C) * gain over the channels of [N, C, (F,) H, W], then SiLU if asked.
+// `plain` takes the composition of LibTorch operations instead of the fused kernel, for comparison.
+kino_status kino_channel_norm(const kino_tensor *x, const kino_tensor *gain, bool silu, bool plain,
+                              kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_embedding(const kino_tensor *weight, const kino_tensor *indices,
                            kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // Queries, keys, values [B, heads, L, D]; bias broadcastable to [B, heads, Lq, Lk]; scale 0 is 1/sqrt(D).
