@@ -19,9 +19,13 @@ final class MovieSink: FrameSink {
     self.size = FrameSize(width: size.width + size.width % 2, height: size.height + size.height % 2)
     layout = .video709(self.size)
     let rate = av_d2q(framesPerSecond, 1_001_000)
+    var settings = ["preset": "medium", "crf": "\(options.crf)"]
+    #if arch(x86_64)
+      // x264's AVX-512 code reads memory it never wrote, so that its choices vary from run to run.
+      if av_get_cpu_flags() & AV_CPU_FLAG_AVX512 != 0 { settings["x264-params"] = "asm=avx2" }
+    #endif
     encoder = try FrameEncoder(
-      "libx264", layout: layout, timeBase: av_inv_q(rate),
-      options: ["preset": "medium", "crf": "\(options.crf)"]
+      "libx264", layout: layout, timeBase: av_inv_q(rate), options: settings
     ) { context in
       context.framerate = rate
       context.color_primaries = AVCOL_PRI_BT709
