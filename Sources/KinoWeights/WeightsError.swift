@@ -63,6 +63,7 @@ extension WeightsError.Code: CustomStringConvertible {
   public static let overlap = Self("overlap")
   public static let gap = Self("gap")
   public static let trailingBytes = Self("trailingBytes")
+  public static let badValue = Self("badValue")
 
   // Checkpoints, folders, configurations.
   public static let missingTensor = Self("missingTensor")

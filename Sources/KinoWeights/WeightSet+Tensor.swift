@@ -1,0 +1,94 @@
+public import Foundation
+public import KinoNN
+public import KinoTensor
+
+extension WeightSet {
+  /// Returns a tensor over the pages of its file; see ``SafetensorsFile/tensor(_:)``.
+  public func tensor(_ name: String) throws(WeightsError) -> Tensor {
+    try file(of: name).tensor(name)
+  }
+
+  /// Builds a network from these weights, which must be exactly its parameters.
+  ///
+  /// ```swift
+  /// let model = try weights.load { DiffusionTransformer($0, configuration) }
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - keys: Translates the file's keys to ours.
+  ///   - computeType: Converts the weights of large products; nil keeps the stored type.
+  ///   - isTrainable: Whether parameters are float32 copies that collect gradients.
+  ///   - build: Makes the network from the scope it is given.
+  /// - Throws: ``WeightsError``: `keyMismatch` lists missing, unused and mis-shaped keys together.
+  public func load<Network>(
+    keys: KeyMap? = nil, computeType: DType? = nil, isTrainable: Bool = false,
+    _ build: (ParameterScope) throws -> Network
+  ) throws -> Network {
+    let stored = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.name) })
+    let names = keys?.translatingToOurs(stored) ?? stored
+    guard names.count == stored.count else { throw collision(keys, stored: stored) }
+    let failure = FirstFailure()
+    let registry = ParameterRegistry(
+      names: Set(names.keys), computeType: computeType, isTrainable: isTrainable
+    ) { key in
+      names[key].flatMap { name in failure.catching { () throws(WeightsError) in try tensor(name) } }
+    }
+    let network = try build(registry.root)
+    if let error = failure.error { throw error }
+    do {
+      try registry.validate()
+    } catch {
+      throw KeyContract.error(
+        missing: error.missing.map(quoted), unused: error.unused.map(quoted),
+        misshapen: error.misshaped, at: url.path)
+    }
+    return network
+  }
+
+  /// Writes tensors as one file or as shards; see
+  /// ``write(_:to:stem:metadata:maximumShardByteCount:bytes:)``.
+  ///
+  /// - Parameters:
+  ///   - tensors: By name: a dictionary, or a list of `(key:, value:)`.
+  ///   - dtype: Converts floating-point tensors, one at a time; nil keeps each as it is.
+  @discardableResult
+  public static func write(
+    _ tensors: some Sequence<(key: String, value: Tensor)>, to folder: URL,
+    stem: String = "diffusion_pytorch_model", metadata: [String: String] = ["format": "pt"],
+    maximumShardByteCount: Int = 5_000_000_000, dtype: DType? = nil
+  ) throws -> URL {
+    let tensors = Array(tensors)
+    let values = Dictionary(tensors.map { ($0.key, $0.value) }) { first, _ in first }
+    return try write(
+      tensors.map { StoredTensor(name: $0.key, $0.value, dtype: dtype) }, to: folder, stem: stem,
+      metadata: metadata, maximumShardByteCount: maximumShardByteCount
+    ) { stored, take in
+      try values[stored.name]?.cast(to: stored.type.dtype).withUnsafeBytes(take)
+    }
+  }
+
+  private func collision(_ keys: KeyMap?, stored: [String: String]) -> WeightsError {
+    let twice = stored.keys.filter { name in
+      keys?.ours(for: name) == nil && keys?.foreign(for: name).flatMap { stored[$0] } != nil
+    }
+    return WeightsError(
+      .duplicateKey, at: url.path, expected: "each parameter under one name",
+      found: twice.sorted().prefix(8).map(quoted).joined(separator: ", ")
+        + " beside the foreign name for the same",
+      advice: "Export the weights again under one set of names.")
+  }
+}
+
+/// Keeps the first error of a lookup that cannot throw.
+private final class FirstFailure {
+  private(set) var error: WeightsError?
+
+  func catching(_ body: () throws(WeightsError) -> Tensor) -> Tensor? {
+    do {
+      return try body()
+    } catch {
+      self.error = self.error ?? error
+      return nil
+    }
+  }
+}
