@@ -3,6 +3,7 @@ public struct KeyContract: Sendable {
   /// Expected shape per key.
   public let shapes: [String: [Int]]
 
+  /// Makes a contract of the shape each key must have.
   public init(shapes: [String: [Int]]) {
     self.shapes = shapes
   }
@@ -26,6 +27,7 @@ public struct KeyContract: Sendable {
 
     var shapes: [Shapes] = []
 
+    /// Whether the tensors are exactly those expected.
     public var isEmpty: Bool { missing.isEmpty && unused.isEmpty && shapes.isEmpty }
   }
 
@@ -53,7 +55,8 @@ public struct KeyContract: Sendable {
     guard !mismatch.isEmpty else { return }
     throw Self.error(
       missing: mismatch.missing.map(quoted), unused: mismatch.unused.map(quoted),
-      misshapen: mismatch.shapes.map { "\(quoted($0.key)) \($0.found) for \($0.expected)" }, at: path)
+      misshapen: mismatch.shapes.map { "\(quoted($0.key)) \($0.found) for \($0.expected)" },
+      at: path)
   }
 
   static func error(

@@ -70,6 +70,8 @@ extension SafetensorsFile {
   ///
   /// - Parameters:
   ///   - tensors: By name: a dictionary, or a list of `(key:, value:)`.
+  ///   - url: The file.
+  ///   - metadata: The string map of the file.
   ///   - dtype: Converts floating-point tensors, one at a time; nil keeps each as it is.
   /// - Throws: ``WeightsError`` if a name occurs twice or the file cannot be written.
   public static func write(

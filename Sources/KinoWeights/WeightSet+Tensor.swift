@@ -19,11 +19,26 @@ extension WeightSet {
   ///   - computeType: Converts the weights of large products; nil keeps the stored type.
   ///   - isTrainable: Whether parameters are float32 copies that collect gradients.
   ///   - build: Makes the network from the scope it is given.
+  /// - Returns: What `build` made.
   /// - Throws: ``WeightsError``: `keyMismatch` lists missing, unused and mis-shaped keys together.
   public func load<Network>(
     keys: KeyMap? = nil, computeType: DType? = nil, isTrainable: Bool = false,
     _ build: (ParameterScope) throws -> Network
   ) throws -> Network {
+    try loadWithParameters(
+      keys: keys, computeType: computeType, isTrainable: isTrainable, build
+    ).network
+  }
+
+  /// Builds a network as ``load(keys:computeType:isTrainable:_:)`` does, and lists its parameters.
+  ///
+  /// The list is in the order the network asked for them, for optimisers and checkpoints.
+  ///
+  /// - Throws: ``WeightsError``, as ``load(keys:computeType:isTrainable:_:)``.
+  public func loadWithParameters<Network>(
+    keys: KeyMap? = nil, computeType: DType? = nil, isTrainable: Bool = false,
+    _ build: (ParameterScope) throws -> Network
+  ) throws -> (network: Network, parameters: [(key: String, value: Tensor)]) {
     let stored = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.name) })
     let names = keys?.translatingToOurs(stored) ?? stored
     guard names.count == stored.count else { throw collision(keys, stored: stored) }
@@ -31,7 +46,8 @@ extension WeightSet {
     let registry = ParameterRegistry(
       names: Set(names.keys), computeType: computeType, isTrainable: isTrainable
     ) { key in
-      names[key].flatMap { name in failure.catching { () throws(WeightsError) in try tensor(name) } }
+      names[key].flatMap { name in failure.catching { () throws(WeightsError) in try tensor(name) }
+      }
     }
     let network = try build(registry.root)
     if let error = failure.error { throw error }
@@ -42,15 +58,16 @@ extension WeightSet {
         missing: error.missing.map(quoted), unused: error.unused.map(quoted),
         misshapen: error.misshaped, at: url.path)
     }
-    return network
+    return (network, registry.parameters)
   }
 
-  /// Writes tensors as one file or as shards; see
-  /// ``write(_:to:stem:metadata:maximumShardByteCount:bytes:)``.
+  /// Writes tensors as one file or as shards, as
+  /// ``write(_:to:stem:metadata:maximumShardByteCount:bytes:)`` does.
   ///
-  /// - Parameters:
-  ///   - tensors: By name: a dictionary, or a list of `(key:, value:)`.
-  ///   - dtype: Converts floating-point tensors, one at a time; nil keeps each as it is.
+  /// `tensors` may be a dictionary or a list of `(key:, value:)`. `dtype` converts floating-point
+  /// tensors, one at a time; nil keeps each as it is.
+  ///
+  /// - Throws: ``WeightsError`` if a name occurs twice or a file cannot be written.
   @discardableResult
   public static func write(
     _ tensors: some Sequence<(key: String, value: Tensor)>, to folder: URL,

@@ -20,7 +20,8 @@ struct TensorFileTests {
 
   @Test func `a file of the reference implementation reads as tensors`() throws {
     let url = try #require(
-      Bundle.module.url(forResource: "reference", withExtension: "safetensors", subdirectory: "Fixtures"))
+      Bundle.module.url(
+        forResource: "reference", withExtension: "safetensors", subdirectory: "Fixtures"))
     let tensors = try SafetensorsFile(at: url).allTensors()
     #expect(tensors.count == 13)
     #expect(tensors["single"]?.floats() == (0..<6).map { Float($0) / 3 })
@@ -61,7 +62,8 @@ struct TensorFileTests {
     #expect(try file.tensor("x").matmul(ramp.transposed(0, 1)).shape == [3, 3])
   }
 
-  @Test func `writing converts floating-point tensors and no others, with gaps or without`() throws {
+  @Test func `writing converts floating-point tensors and no others, with gaps or without`() throws
+  {
     let folder = try TemporaryFolder()
     let tensors = [
       (key: "x", value: ramp.transposed(0, 1)), (key: "i", value: ramp.cast(to: .int64)),
@@ -83,7 +85,8 @@ struct TensorFileTests {
   @Test func `a name twice is refused`() throws {
     let folder = try TemporaryFolder()
     let twice = [(key: "x", value: ramp), (key: "x", value: ramp)]
-    #expect(weightsError { try SafetensorsFile.write(twice, to: folder["a"]) }?.code == .duplicateKey)
+    #expect(
+      weightsError { try SafetensorsFile.write(twice, to: folder["a"]) }?.code == .duplicateKey)
     #expect(weightsError { try WeightSet.write(twice, to: folder.url) }?.code == .duplicateKey)
     #expect(try folder.names == [])
   }
@@ -152,15 +155,18 @@ struct NetworkLoadingTests {
     #expect(error.code == .keyMismatch)
     #expect(error.details.contains("1 missing: 'first.bias'"))
     #expect(error.details.contains("third.weight: expected [2], found [1]"))
-    #expect(weightsError { _ = try WeightSet(inFolder: folder.url).load { _ in } }?.details
-      .contains("4 not used by the model") == true)
+    #expect(
+      weightsError { _ = try WeightSet(inFolder: folder.url).load { _ in } }?.details
+        .contains("4 not used by the model") == true)
   }
 
   @Test func `trainable parameters are copies that collect gradients`() throws {
     let folder = try TemporaryFolder()
     _ = try write(to: folder)
     let set = try WeightSet(inFolder: folder.url)
-    let network = try set.load(isTrainable: true) { Network($0) }
+    let (network, parameters) = try set.loadWithParameters(isTrainable: true) { Network($0) }
+    #expect(
+      parameters.map(\.key) == ["first.weight", "first.bias", "second.weight", "second.bias"])
     #expect(network.first.weight.requiresGradient)
     let before = try set.tensor("first.weight").floats()
     withoutGradient { network.first.weight.scale(inPlace: 3) }
