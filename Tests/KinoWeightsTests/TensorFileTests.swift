@@ -12,7 +12,7 @@ struct TensorFileTests {
     let folder = try TemporaryFolder()
     let values = dtype == .bool ? ramp.greater(than: 0) : ramp.cast(to: dtype)
     try SafetensorsFile.write(["x": values], to: folder["a"])
-    let read = try SafetensorsFile(at: folder["a"]).tensor("x")
+    let read = try SafetensorsFile(at: folder["a"]).tensor(named: "x")
     #expect(read.dtype == dtype)
     #expect(read.shape == [3, 4])
     #expect(read.floats() == values.floats())
@@ -35,7 +35,7 @@ struct TensorFileTests {
   @Test func `a tensor outlives its file object and the file itself`() throws {
     let folder = try TemporaryFolder()
     try SafetensorsFile.write(["x": ramp], to: folder["a"])
-    let read = try SafetensorsFile(at: folder["a"]).tensor("x")
+    let read = try SafetensorsFile(at: folder["a"]).tensor(named: "x")
     try FileManager.default.removeItem(at: folder["a"])
     #expect(read.floats() == ramp.floats())
   }
@@ -43,8 +43,8 @@ struct TensorFileTests {
   @Test func `writing to a tensor in place leaves the file as it is`() throws {
     let folder = try TemporaryFolder()
     try SafetensorsFile.write(["x": ramp], to: folder["a"])
-    try SafetensorsFile(at: folder["a"]).tensor("x").scale(inPlace: 2)
-    #expect(try SafetensorsFile(at: folder["a"]).tensor("x").floats() == ramp.floats())
+    try SafetensorsFile(at: folder["a"]).tensor(named: "x").scale(inPlace: 2)
+    #expect(try SafetensorsFile(at: folder["a"]).tensor(named: "x").floats() == ramp.floats())
   }
 
   @Test func `unaligned tensors are read right`() throws {
@@ -58,8 +58,8 @@ struct TensorFileTests {
     try ramp.withUnsafeBytes { try writer.write($0, for: "x") }
     try writer.finish()
     let file = try SafetensorsFile(at: folder["a"])
-    #expect(try file.tensor("x").floats() == ramp.floats())
-    #expect(try file.tensor("x").matmul(ramp.transposed(0, 1)).shape == [3, 3])
+    #expect(try file.tensor(named: "x").floats() == ramp.floats())
+    #expect(try file.tensor(named: "x").matmul(ramp.transposed(0, 1)).shape == [3, 3])
   }
 
   @Test func `writing converts floating-point tensors and no others, with gaps or without`() throws
@@ -72,14 +72,14 @@ struct TensorFileTests {
     let file = try SafetensorsFile(at: folder["a"])
     #expect(file["x"]?.type == .bfloat16)
     #expect(file["i"]?.type == .int64)
-    #expect(try file.tensor("x").floats() == ramp.transposed(0, 1).floats())
+    #expect(try file.tensor(named: "x").floats() == ramp.transposed(0, 1).floats())
   }
 
   @Test func `booleans that are neither 0 nor 1 are refused`() throws {
     let folder = try TemporaryFolder()
     let header = "{\(entry("a", "BOOL", [1], [0, 1]))}"
     let file = try SafetensorsFile(at: folder.write(safetensors(header, data: 1)))
-    #expect(weightsError { _ = try file.tensor("a") }?.code == .badValue)
+    #expect(weightsError { _ = try file.tensor(named: "a") }?.code == .badValue)
   }
 
   @Test func `a name twice is refused`() throws {
@@ -143,6 +143,23 @@ struct NetworkLoadingTests {
     #expect(error.details.contains("'second.weight'"))
   }
 
+  @Test func `a shared tensor is found under its other name, and may stand under both`() throws {
+    let folder = try TemporaryFolder()
+    let aliases = ["first.weight": "shared.weight"]
+    let keys = KeyMap([("shared.weight", "first.weight")])
+    var expected = try write(to: folder, keys: keys)["shared.weight"]?.floats()
+    var set = try WeightSet(inFolder: folder.url)
+    #expect(try set.load(aliases: aliases) { Network($0) }.first.weight.floats() == expected)
+    let registry = ParameterRegistry(set, aliases: aliases)
+    #expect(Network(registry.root).first.weight.floats() == expected)
+    try registry.validate()
+
+    expected = try write(to: folder, adding: "shared.weight")["first.weight"]?.floats()
+    set = try WeightSet(inFolder: folder.url)
+    #expect(try set.load(aliases: aliases) { Network($0) }.first.weight.floats() == expected)
+    #expect(weightsError { _ = try set.load { Network($0) } }?.code == .keyMismatch)
+  }
+
   @Test func `missing, unused and mis-shaped keys are one error`() throws {
     let folder = try TemporaryFolder()
     _ = try write(to: folder, leaving: "first.bias", adding: "third.weight")
@@ -168,8 +185,8 @@ struct NetworkLoadingTests {
     #expect(
       parameters.map(\.key) == ["first.weight", "first.bias", "second.weight", "second.bias"])
     #expect(network.first.weight.requiresGradient)
-    let before = try set.tensor("first.weight").floats()
+    let before = try set.tensor(named: "first.weight").floats()
     withoutGradient { network.first.weight.scale(inPlace: 3) }
-    #expect(try set.tensor("first.weight").floats() == before)
+    #expect(try set.tensor(named: "first.weight").floats() == before)
   }
 }

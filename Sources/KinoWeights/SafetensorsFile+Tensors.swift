@@ -43,7 +43,7 @@ extension SafetensorsFile {
   ///
   /// - Throws: ``WeightsError`` if there is no such tensor, the file was changed since opening, or
   ///   a boolean is neither 0 nor 1.
-  public func tensor(_ name: String) throws(WeightsError) -> Tensor {
+  public func tensor(named name: String) throws(WeightsError) -> Tensor {
     let bytes = try bytes(of: name)
     guard let stored = self[name], let start = bytes.baseAddress, !bytes.isEmpty else {
       return .zeros(self[name]?.shape ?? [0], dtype: self[name]?.type.dtype ?? .float32)
@@ -59,10 +59,10 @@ extension SafetensorsFile {
     }
   }
 
-  /// Returns all tensors by name; see ``tensor(_:)``.
+  /// Returns all tensors by name; see ``tensor(named:)``.
   public func allTensors() throws(WeightsError) -> [String: Tensor] {
     var result: [String: Tensor] = [:]
-    for stored in tensors { result[stored.name] = try tensor(stored.name) }
+    for stored in tensors { result[stored.name] = try tensor(named: stored.name) }
     return result
   }
 
@@ -71,18 +71,18 @@ extension SafetensorsFile {
   /// - Parameters:
   ///   - tensors: By name: a dictionary, or a list of `(key:, value:)`.
   ///   - url: The file.
-  ///   - metadata: The string map of the file.
   ///   - dtype: Converts floating-point tensors, one at a time; nil keeps each as it is.
+  ///   - metadata: The string map of the file.
   /// - Throws: ``WeightsError`` if a name occurs twice or the file cannot be written.
   public static func write(
     _ tensors: some Sequence<(key: String, value: Tensor)>, to url: URL,
-    metadata: [String: String] = [:], dtype: DType? = nil
+    dtype: DType? = nil, metadata: [String: String] = [:]
   ) throws {
     let tensors = Array(tensors)
     let stored = tensors.map { StoredTensor(name: $0.key, $0.value, dtype: dtype) }
     var writer = try SafetensorsWriter(to: url, tensors: stored, metadata: metadata)
     for (tensor, stored) in zip(tensors, stored) {
-      try tensor.value.cast(to: stored.type.dtype).withUnsafeBytes {
+      try tensor.value.detached().cast(to: stored.type.dtype).withUnsafeBytes {
         try writer.write($0, for: stored.name)
       }
     }
