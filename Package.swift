@@ -80,7 +80,7 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"]),
     .testTarget(name: "KinoDiffusionTests", dependencies: ["KinoDiffusion", "KinoTestSupport"]),
-    .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"]),
+    .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"], resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
     .testTarget(name: "KinoTests", dependencies: ["Kino", "KinoTestSupport"]),
     .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),
