@@ -5,6 +5,7 @@ public import Foundation
 ///
 /// Keys nobody decodes are kept, so reading, updating and writing loses nothing.
 public struct ConfigurationFile: Hashable, Sendable {
+  /// Every key of the file.
   public var values: [String: JSONValue]
 
   /// The Python class the ecosystem loads this into, `_class_name`.
@@ -30,7 +31,8 @@ public struct ConfigurationFile: Hashable, Sendable {
 
   /// Makes a file's content from a configuration, which must encode to a JSON object.
   public init(
-    encoding configuration: some Encodable, className: String? = nil, diffusersVersion: String? = nil
+    encoding configuration: some Encodable, className: String? = nil,
+    diffusersVersion: String? = nil
   ) throws(WeightsError) {
     (path, values) = ("configuration", [:])
     try update(with: configuration)
@@ -97,6 +99,7 @@ public struct ConfigurationFile: Hashable, Sendable {
   static func decode<Value: Decodable>(
     _ type: Value.Type, from data: Data, path: String
   ) throws(WeightsError) -> Value {
+    try JSONScanner.check([UInt8](data), path: path)
     do {
       return try JSONDecoder().decode(type, from: data)
     } catch let error as DecodingError {
@@ -111,25 +114,23 @@ public struct ConfigurationFile: Hashable, Sendable {
     case .keyNotFound(let key, let context):
       WeightsError(
         .missingKey, at: path, expected: "the key \(name(context.codingPath + [key]))",
-        found: "none", advice: "Add the key, or fetch the configuration that came with the weights.")
+        found: "none", advice: "Add the key, or fetch the configuration that came with the weights."
+      )
     case .typeMismatch(let type, let context):
       bad(
         path, expected: "\(type) for \(name(context.codingPath))", found: context.debugDescription)
     case .valueNotFound(let type, let context):
       bad(path, expected: "\(type) for \(name(context.codingPath))", found: "null")
     case .dataCorrupted(let context) where context.codingPath.isEmpty:
-      WeightsError(
-        .notJSON, at: path, expected: "a JSON object", found: reason(context),
-        advice: "Correct the JSON, or fetch the file again.")
+      // The syntax is checked before, so this is a number; Foundation does not say which.
+      bad(
+        path, expected: "numbers that fit their keys",
+        found: "a fraction where a whole number belongs, or a number too large")
     case .dataCorrupted(let context):
       bad(path, expected: "a valid \(name(context.codingPath))", found: context.debugDescription)
     @unknown default:
       bad(path, expected: "a valid configuration", found: "\(error)")
     }
-  }
-
-  private static func reason(_ context: DecodingError.Context) -> String {
-    context.underlyingError.map { "text that is not (\($0))" } ?? context.debugDescription
   }
 
   private static func name(_ path: [any CodingKey]) -> String {

@@ -35,12 +35,12 @@ struct SafetensorsHeader: Sendable {
     var (tensors, ranges, metadata, indices) = (tensors, ranges, metadata, indices)
     try scanner.object { (scanner, key) throws(WeightsError) in
       if key == Self.metadataKey {
-        guard !seenMetadata else { throw Self.duplicate(key, path: path) }
+        guard !seenMetadata else { throw scanner.duplicate(key) }
         seenMetadata = true
         metadata = try Self.metadata(&scanner)
       } else {
         guard indices.updateValue(tensors.count, forKey: key) == nil else {
-          throw Self.duplicate(key, path: path)
+          throw scanner.duplicate(key)
         }
         let (tensor, range) = try Self.entry(named: key, &scanner)
         tensors.append(tensor)
@@ -57,7 +57,7 @@ struct SafetensorsHeader: Sendable {
     var metadata: [String: String] = [:]
     try scanner.object { (scanner, key) throws(WeightsError) in
       guard metadata.updateValue(try scanner.string(), forKey: key) == nil else {
-        throw duplicate(key, path: scanner.path)
+        throw scanner.duplicate(key)
       }
     }
     return metadata
@@ -76,7 +76,7 @@ struct SafetensorsHeader: Sendable {
       case "shape" where shape == nil: shape = try self.shape(&scanner, of: name)
       case "data_offsets" where range == nil: range = try self.range(&scanner, of: name)
       case "dtype", "shape", "data_offsets":
-        throw duplicate("\(name).\(field)", path: path)
+        throw scanner.duplicate("\(name).\(field)")
       default:
         throw badEntry(name, found: "the field \(quoted(field))", path: path)
       }
@@ -155,21 +155,23 @@ struct SafetensorsHeader: Sendable {
   /// Sorts the tensors by their data and checks that they tile it.
   private mutating func check(dataLength: Int, path: String) throws(WeightsError) {
     let order = tensors.indices.sorted { a, b in
-      (ranges[a].lowerBound, ranges[a].upperBound, a) < (ranges[b].lowerBound, ranges[b].upperBound, b)
+      (ranges[a].lowerBound, ranges[a].upperBound, a) < (
+        ranges[b].lowerBound, ranges[b].upperBound, b
+      )
     }
     var cursor = 0
     for index in order {
-      let (name, range) = (quoted(tensors[index].name), ranges[index])
+      let (name, range) = (tensors[index].name, ranges[index])
       guard range.upperBound <= dataLength else {
         throw WeightsError(
-          .outOfRange, at: path, expected: "\(name) inside \(dataLength) bytes of data",
+          .outOfRange, at: path, expected: "\(quoted(name)) inside \(dataLength) bytes of data",
           found: "data_offsets up to \(range.upperBound)",
           advice: "The file is cut short or damaged: fetch or export it again.")
       }
       guard range.lowerBound == cursor else {
         throw WeightsError(
           range.lowerBound < cursor ? .overlap : .gap, at: path,
-          expected: "\(name) to start where the tensor before it ends, at \(cursor)",
+          expected: "\(quoted(name)) to start where the tensor before it ends, at \(cursor)",
           found: "\(range.lowerBound)")
       }
       cursor = range.upperBound
@@ -185,10 +187,6 @@ struct SafetensorsHeader: Sendable {
   }
 
   // MARK: - Errors
-
-  private static func duplicate(_ key: String, path: String) -> WeightsError {
-    WeightsError(.duplicateKey, at: path, expected: "each key once", found: "\(quoted(key)) twice")
-  }
 
   private static func badEntry(_ name: String, found: String, path: String) -> WeightsError {
     WeightsError(

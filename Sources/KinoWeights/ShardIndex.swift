@@ -25,7 +25,7 @@ struct ShardIndex {
     var shards: [String: String]?
     scanner.skipSpace()
     try scanner.object { (scanner, key) throws(WeightsError) in
-      guard seen.insert(key).inserted else { throw Self.duplicate(key, path: scanner.path) }
+      guard seen.insert(key).inserted else { throw scanner.duplicate(key) }
       if key == "weight_map" {
         shards = try Self.weightMap(&scanner)
       } else {
@@ -43,9 +43,14 @@ struct ShardIndex {
   func write(to url: URL, totalByteCount: Int) throws(WeightsError) {
     struct Content: Encodable {
       let metadata: [String: Int]
-      let weight_map: [String: String]
+      let shards: [String: String]
+
+      enum CodingKeys: String, CodingKey {
+        case metadata
+        case shards = "weight_map"
+      }
     }
-    let content = Content(metadata: ["total_size": totalByteCount], weight_map: shards)
+    let content = Content(metadata: ["total_size": totalByteCount], shards: shards)
     try AtomicFile.write(ConfigurationFile.encode(content, path: url.path), to: url)
   }
 
@@ -57,20 +62,17 @@ struct ShardIndex {
       let shard = try scanner.string()
       try checkPlainName(shard, in: scanner.path)
       guard shards.updateValue(shard, forKey: key) == nil else {
-        throw duplicate(key, path: scanner.path)
+        throw scanner.duplicate(key)
       }
     }
     return shards
-  }
-
-  private static func duplicate(_ key: String, path: String) -> WeightsError {
-    WeightsError(.duplicateKey, at: path, expected: "each key once", found: "\(quoted(key)) twice")
   }
 }
 
 /// Checks that a name from an untrusted file stays inside its folder.
 func checkPlainName(_ name: String, in path: String) throws(WeightsError) {
-  let isPlain = !name.isEmpty && !name.hasPrefix(".")
+  let isPlain =
+    !name.isEmpty && !name.hasPrefix(".")
     && !name.unicodeScalars.contains { $0 == "/" || $0 == "\\" || $0 == "\0" }
   guard isPlain else {
     throw WeightsError(
