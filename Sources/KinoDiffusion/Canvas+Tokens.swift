@@ -81,6 +81,8 @@ extension Canvas {
   /// - Parameters:
   ///   - velocity: The model's output for ``noised(to:with:)``, `[C, F, H, W]`; may record gradients.
   ///   - noise: The noise used, `[C, F, H, W]`.
+  /// - Returns: One number, float32; 0 if everything is known.
+  /// - Throws: ``DiffusionError`` for other shapes, or without content.
   public func loss(velocity: Tensor, noise: Tensor) throws(DiffusionError) -> Tensor {
     try DiffusionError.require(
       velocity.shape == shape.axes && noise.shape == shape.axes, .shape,
@@ -92,6 +94,7 @@ extension Canvas {
     let target = FlowMatching.velocity(clean: content, noise: noise).moved(to: velocity.device)
     let error = (velocity.cast(to: .float32) - target).squared() * mask
     // A canvas with everything known has no error, not NaN.
-    return error.sum() / (mask.sum().maximum(Tensor(1.0).moved(to: mask.device)) * Double(shape.channels))
+    return error.sum()
+      / (mask.sum().maximum(Tensor(1.0).moved(to: mask.device)) * Double(shape.channels))
   }
 }

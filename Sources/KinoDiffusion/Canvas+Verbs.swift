@@ -8,9 +8,8 @@ extension Canvas {
 
   /// Keeps latents at either end: animate, extend, loop, connect.
   ///
-  /// - Parameters:
-  ///   - start: Known latents `[C, k, H, W]` of the first `k` frames.
-  ///   - end: Known latents `[C, k, H, W]` of the last `k` frames.
+  /// `start` holds the first `k` frames and `end` the last `k`, both `[C, k, H, W]`; each has its
+  /// own `k`, and they may not overlap.
   public static func keeping(
     start: Tensor? = nil, end: Tensor? = nil, in shape: LatentShape
   ) throws(DiffusionError) -> Canvas {
@@ -27,7 +26,7 @@ extension Canvas {
 
   /// Keeps latents at any latent frames: storyboard.
   ///
-  /// - Parameter latents: By first latent frame, `[C, k, H, W]`; they may not overlap.
+  /// Each `[C, k, H, W]` is given by its first latent frame; they may not overlap.
   public static func keyframes(
     _ latents: [Int: Tensor], in shape: LatentShape
   ) throws(DiffusionError) -> Canvas {
@@ -61,9 +60,8 @@ extension Canvas {
 
   /// Starts from content noised to a strength: edit, upscale.
   ///
-  /// - Parameters:
-  ///   - strength: 0 returns the content, 1 is free.
-  ///   - mask: Multiplies the strength per token, `[F / pt, H / ph, W / pw]` in 0...1; 0 keeps.
+  /// Strength 0 returns the content, 1 is free. The mask, `[F / pt, H / ph, W / pw]` in 0...1,
+  /// multiplies the strength of each token, so that 0 keeps it.
   public static func edited(
     _ content: Tensor, strength: Double, mask: Tensor? = nil,
     patch: LatentShape.Patch = LatentShape.Patch()
@@ -81,58 +79,12 @@ extension Canvas {
 
   /// Hides the frames that are not known, for training: known tokens keep level 0.
   ///
-  /// - Parameter known: Per latent frame, from ``KnownFramePatterns``.
+  /// `known` is per latent frame, as ``KnownFramePatterns`` draws it.
   public static func training(
     _ content: Tensor, known: [Bool], patch: LatentShape.Patch = LatentShape.Patch()
   ) throws(DiffusionError) -> Canvas {
     try Canvas(
       shape: LatentShape(of: content, patch: patch), content: content,
       noiseLevel: .frames(known.map { $0 ? 0 : 1 }))
-  }
-
-  /// Cuts out a stretch of a long canvas, with what earlier stretches finished as known.
-  ///
-  /// - Parameters:
-  ///   - window: A window of a ``WindowPlan`` over this canvas.
-  ///   - finished: Clean latents `[C, k, H, W]` of the window's first frames, with
-  ///     `k = window.known`; not needed if that is 0.
-  public func window(
-    _ window: WindowPlan.Window, finished: Tensor? = nil
-  ) throws(DiffusionError) -> Canvas {
-    let (range, step) = (window.frames, shape.patch.frames)
-    try DiffusionError.require(
-      range.lowerBound >= 0 && range.upperBound <= shape.frames
-        && range.lowerBound % step == 0 && window.known % step == 0
-        && (0...range.count).contains(window.known), .range,
-      "expected a window in whole patches of \(shape.frames) latent frames that knows some of its "
-        + "own, found \(range) knowing \(window.known)")
-    let part = try shape.with(frames: range.count)
-    var latents = content?.slice(1, range)
-    let tokens = range.lowerBound / step * shape.tokensPerFrame
-    var levels = Array(tokenLevels[tokens..<tokens + part.tokenCount])
-    if window.known > 0 {
-      let expected = [shape.channels, window.known, shape.height, shape.width]
-      try DiffusionError.require(
-        finished?.shape == expected, .shape,
-        "expected finished latents \(expected), found \(finished?.shape ?? [])")
-      let rest = part.frames - window.known
-      let later =
-        latents?.slice(1, from: window.known)
-        ?? .zeros([shape.channels, rest, shape.height, shape.width])
-      latents = finished.map {
-        concatenate([$0.detached().cast(to: .float32), later.moved(to: $0.device)], along: 1)
-      }
-      let kept = window.known / step * shape.tokensPerFrame
-      levels.replaceSubrange(..<kept, with: repeatElement(0, count: kept))
-    }
-    let stretches = prompts.compactMap { stretch in
-      let frames = stretch.frames.clamped(to: range)
-      return frames.isEmpty
-        ? nil
-        : PromptStretch(
-          frames: frames.lowerBound - range.lowerBound..<frames.upperBound - range.lowerBound,
-          prompt: stretch.prompt)
-    }
-    return try Canvas(shape: part, content: latents, tokenLevels: levels, prompts: stretches)
   }
 }

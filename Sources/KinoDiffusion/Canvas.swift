@@ -12,6 +12,7 @@ public import KinoTensor
 /// still, noised to its level and with the timestep of its level, until the global sigma falls to
 /// it, and is denoised from there on.
 public struct Canvas: Sendable {
+  /// The lengths of the latents and of their patches.
   public let shape: LatentShape
   /// Clean latents `[C, F, H, W]`, float32; anything finite (zeros) where nothing is known.
   public let content: Tensor?
@@ -28,6 +29,7 @@ public struct Canvas: Sendable {
   /// Makes a canvas, and checks it once.
   ///
   /// - Parameters:
+  ///   - shape: The lengths of the latents and of their patches.
   ///   - content: Clean latents `[C, F, H, W]`; may be missing if every level is 1.
   ///   - noiseLevel: Levels in 0...1.
   ///   - prompts: Stretches that cover all latent frames; `nil` is prompt 0 for everything.

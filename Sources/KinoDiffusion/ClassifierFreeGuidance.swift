@@ -20,6 +20,8 @@ public struct ClassifierFreeGuidance: Sendable, Hashable {
   /// The schedule's sigmas at which guidance is on; elsewhere the scale is 1.
   public let sigmas: ClosedRange<Double>
 
+  /// Makes guidance of some strength.
+  ///
   /// - Throws: ``DiffusionError`` unless the scale is finite and from 0, and the rescale in 0...1.
   public init(
     scale: Double, rescale: Double = 0, sigmas: ClosedRange<Double> = 0...1
@@ -43,7 +45,8 @@ public struct ClassifierFreeGuidance: Sendable, Hashable {
     let (positive, negative) = (positive.cast(to: .float32), negative.cast(to: .float32))
     let guided = negative + (positive - negative) * scale
     if rescale == 0 { return guided }
-    let ratio = (positive.variance() / guided.variance().maximum(Tensor(1e-20).moved(to: guided.device)))
+    let ratio =
+      (positive.variance() / guided.variance().maximum(Tensor(1e-20).moved(to: guided.device)))
       .squareRoot()
     return guided * (ratio * rescale + (1 - rescale))
   }

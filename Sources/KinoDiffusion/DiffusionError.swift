@@ -12,15 +12,18 @@ public struct DiffusionError: Error, Hashable, Sendable, CustomStringConvertible
     case notFinite
   }
 
+  /// What kind of failure it was.
   public let code: Code
   /// What was expected, what was found, and what to do.
   public let details: String
 
+  /// Makes an error.
   public init(_ code: Code, _ details: String) {
     self.code = code
     self.details = details
   }
 
+  /// The details.
   public var description: String { details }
 
   static func require(

@@ -2,8 +2,10 @@ public import KinoTensor
 
 /// Follows the velocity in straight lines: first order, one evaluation a step.
 public struct EulerSampler: Sampler {
+  /// Makes the sampler; it has no settings.
   public init() {}
 
+  /// Makes one step by one evaluation of the velocity.
   public func step(
     _ latents: Tensor, at index: Int, along path: SamplingPath, memory: inout SamplingMemory,
     velocity: (_ latents: Tensor, _ index: Int) throws -> Tensor

@@ -24,7 +24,9 @@ public enum FlowMatching {
   }
 }
 
-/// What a network's output means. Samplers only ever see velocities.
+/// What a network's output means.
+///
+/// Samplers only ever see velocities.
 public enum Prediction: String, Sendable, Hashable, Codable {
   case velocity, clean, noise
 

@@ -14,13 +14,15 @@ public struct FlowMatchingSchedule: Sendable, Hashable {
   /// The timestep of each step, 1000 times sigma by the spacing's rounding.
   public let timesteps: [Double]
 
+  /// Steps from noise to the result.
   public var stepCount: Int { timesteps.count }
 
   /// Lays out `stepCount` steps.
   ///
   /// - Parameters:
   ///   - stepCount: 1...1000.
-  ///   - shift: Above 1 spends more steps at high noise; see ``shift(_:by:)`` and ``ResolutionShift``.
+  ///   - shift: Positive; above 1 spends more steps at high noise; see ``shift(_:by:)`` and ``ResolutionShift``.
+  ///   - spacing: The conventions to follow.
   /// - Throws: ``DiffusionError`` if the numbers are out of range, or steps fall together.
   public init(stepCount: Int, shift: Double, spacing: Spacing) throws(DiffusionError) {
     try DiffusionError.require(
@@ -41,10 +43,12 @@ public struct FlowMatchingSchedule: Sendable, Hashable {
     try self.init(sigmas: sigmas, timesteps: timesteps)
   }
 
-  /// Takes sigmas as they are; a final 0 is added. Timesteps are 1000 times sigma.
+  /// Takes sigmas as they are, and adds a final 0.
   ///
-  /// - Parameter sigmas: Falling, above 0, at most 1. A first sigma below 1 starts from content
-  ///   noised to it everywhere.
+  /// Timesteps are 1000 times sigma. A first sigma below 1 starts from content noised to it.
+  ///
+  /// - Parameter sigmas: Falling, above 0, at most 1.
+  /// - Throws: ``DiffusionError`` for other sigmas.
   public init(sigmas: [Double]) throws(DiffusionError) {
     try self.init(sigmas: sigmas, timesteps: sigmas.map { $0 * 1000 })
   }

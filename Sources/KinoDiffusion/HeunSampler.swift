@@ -2,8 +2,10 @@ public import KinoTensor
 
 /// Averages the velocities at both ends of a step: second order, two evaluations a step.
 public struct HeunSampler: Sampler {
+  /// Makes the sampler; it has no settings.
   public init() {}
 
+  /// Makes one step by two evaluations of the velocity.
   public func step(
     _ latents: Tensor, at index: Int, along path: SamplingPath, memory: inout SamplingMemory,
     velocity: (_ latents: Tensor, _ index: Int) throws -> Tensor

@@ -15,6 +15,7 @@ public struct KnownFramePatterns: Sendable, Hashable, Codable {
   /// Any frames known: storyboard.
   public var subset: Double
 
+  /// Makes weights; by default all verbs are practised, plain generation most.
   public init(
     none: Double = 0.4, first: Double = 0.3, last: Double = 0.1, ends: Double = 0.1,
     subset: Double = 0.1
@@ -45,7 +46,8 @@ public struct KnownFramePatterns: Sendable, Hashable, Codable {
     frames count: Int, from random: inout RandomSource
   ) throws(DiffusionError) -> [Bool] {
     try validate()
-    try DiffusionError.require(count > 0, .range, "expected at least one latent frame, found \(count)")
+    try DiffusionError.require(
+      (1...1 << 24).contains(count), .range, "expected at least one latent frame, found \(count)")
     let draws = random.uniform([count + 3]).floats().map(Double.init)
     var known = Array(repeating: false, count: count)
     if count == 1 { return known }

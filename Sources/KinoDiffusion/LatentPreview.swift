@@ -10,6 +10,8 @@ public struct LatentPreview: Sendable, Hashable, Codable {
   /// Red, green and blue of zero latents.
   public let bias: [Float]
 
+  /// Makes a preview.
+  ///
   /// - Throws: ``DiffusionError`` unless all rows and the bias have three finite numbers.
   public init(weights: [[Float]], bias: [Float]) throws(DiffusionError) {
     self.weights = weights
@@ -17,6 +19,7 @@ public struct LatentPreview: Sendable, Hashable, Codable {
     try validate()
   }
 
+  /// Reads and checks the numbers.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     try self.init(

@@ -4,10 +4,14 @@ public import KinoTensor
 public struct LatentShape: Sendable, Hashable, CustomStringConvertible {
   /// Latents per token along each axis.
   public struct Patch: Sendable, Hashable {
+    /// Latent frames per token.
     public let frames: Int
+    /// Latent rows per token.
     public let height: Int
+    /// Latent columns per token.
     public let width: Int
 
+    /// Makes a patch; Wan's is one frame of 2x2.
     public init(frames: Int = 1, height: Int = 2, width: Int = 2) {
       self.frames = frames
       self.height = height
@@ -15,10 +19,15 @@ public struct LatentShape: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// Latent channels, C.
   public let channels: Int
+  /// Latent frames, F.
   public let frames: Int
+  /// Latent rows, H.
   public let height: Int
+  /// Latent columns, W.
   public let width: Int
+  /// Latents per token.
   public let patch: Patch
 
   /// Checks that all lengths are positive and that patches tile the clip.
@@ -27,9 +36,11 @@ public struct LatentShape: Sendable, Hashable, CustomStringConvertible {
   public init(
     channels: Int, frames: Int, height: Int, width: Int, patch: Patch = Patch()
   ) throws(DiffusionError) {
-    try DiffusionError.require(channels > 0, .shape, "expected at least one channel, found \(channels)")
+    try DiffusionError.require(
+      channels > 0, .shape, "expected at least one channel, found \(channels)")
     let axes = [
-      ("frames", frames, patch.frames), ("rows", height, patch.height), ("columns", width, patch.width),
+      ("frames", frames, patch.frames), ("rows", height, patch.height),
+      ("columns", width, patch.width),
     ]
     for (name, length, step) in axes {
       try DiffusionError.require(
@@ -67,6 +78,7 @@ public struct LatentShape: Sendable, Hashable, CustomStringConvertible {
   /// Tokens of one token frame.
   public var tokensPerFrame: Int { grid[1] * grid[2] }
 
+  /// The lengths, for messages.
   public var description: String { "\(axes)" }
 
   /// The same picture size with another number of frames.

@@ -1,9 +1,11 @@
 /// A stretch of latent frames and the prompt that conditions it.
 public struct PromptStretch: Sendable, Hashable, Codable {
+  /// Latent frames of the canvas.
   public let frames: Range<Int>
   /// Index into the caller's list of prompts.
   public let prompt: Int
 
+  /// Gives a prompt to a stretch.
   public init(frames: Range<Int>, prompt: Int) {
     self.frames = frames
     self.prompt = prompt

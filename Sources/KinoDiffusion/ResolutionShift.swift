@@ -9,9 +9,13 @@
 public struct ResolutionShift: Sendable, Hashable {
   /// The shift at ``baseTokens``.
   public let base: Double
+  /// The token count at which the shift is ``base``.
   public let baseTokens: Int
+  /// Limits of the shift.
   public let range: ClosedRange<Double>
 
+  /// Makes a shift.
+  ///
   /// - Throws: ``DiffusionError`` unless all numbers are positive and finite.
   public init(
     base: Double, baseTokens: Int, range: ClosedRange<Double> = 1...16

@@ -30,6 +30,7 @@ public struct SamplingStep: Sendable {
   /// The clean latents as predicted in this step, for previews; exact where content is kept.
   public let denoised: Tensor
 
+  /// Whether the latents are the result.
   public var isLast: Bool { index == count - 1 }
 }
 
@@ -41,7 +42,14 @@ public protocol Sampler: Sendable {
   ///
   /// Tokens that do not move need no care; they are restored bit for bit afterwards.
   ///
-  /// - Parameter velocity: The model at given latents, as of a given step.
+  /// - Parameters:
+  ///   - latents: `[C, F, H, W]`, float32.
+  ///   - index: The step, from 0.
+  ///   - path: What sigmas tokens have at which step.
+  ///   - memory: What earlier steps of this run left; empty at the first.
+  ///   - velocity: The model at given latents, as of a given step.
+  /// - Returns: The latents at the step's end, and the clean ones predicted at its start.
+  /// - Throws: What `velocity` throws.
   func step(
     _ latents: Tensor, at index: Int, along path: SamplingPath, memory: inout SamplingMemory,
     velocity: (_ latents: Tensor, _ index: Int) throws -> Tensor
@@ -60,9 +68,12 @@ extension Sampler {
   /// Starts sampling; nothing is computed before the first ``SamplingSteps/next()``.
   ///
   /// - Parameters:
+  ///   - canvas: What is known and what is free.
   ///   - noise: `[C, F, H, W]`, from ``Canvas/noise(seed:firstFrame:)``; its device is where
   ///     latents live.
+  ///   - schedule: The sigmas to visit.
   ///   - denoise: Called once a step, twice by ``HeunSampler``.
+  /// - Returns: A value whose ``SamplingSteps/next()`` makes one step.
   /// - Throws: ``DiffusionError`` if the noise has another shape or is not finite.
   public func steps(
     on canvas: Canvas, noise: Tensor, schedule: FlowMatchingSchedule, denoise: @escaping Denoise

@@ -6,7 +6,9 @@ public import KinoTensor
 /// them to all. So tokens of every noise level, also ones that enter in the middle of a step, are
 /// integrated exactly as if they were alone.
 public struct SamplingPath: Sendable {
+  /// Whose tokens these are.
   public let canvas: Canvas
+  /// The sigmas of tokens with noise level 1.
   public let schedule: FlowMatchingSchedule
 
   /// The sigma of a token of noise level `level` at step `index`, `0...stepCount`.

@@ -10,10 +10,13 @@ public struct TrainingSigmas: Sendable {
     case uniform
   }
 
+  /// How sigmas are drawn before the shift.
   public let density: Density
   /// Weight of a sample's loss, by its sigma.
   public let lossWeight: @Sendable (_ sigma: Double) -> Double
 
+  /// Makes a density with a loss weight.
+  ///
   /// - Throws: ``DiffusionError`` unless the mean is finite and the deviation finite and positive.
   public init(
     density: Density = .logitNormal(mean: 0, deviation: 1),
@@ -28,9 +31,10 @@ public struct TrainingSigmas: Sendable {
     self.lossWeight = lossWeight
   }
 
-  /// Draws sigmas in 0...1 and shifts them. Makes exactly one draw.
+  /// Draws sigmas in 0...1 and shifts them.
   ///
-  /// - Parameter shift: As for sampling; grows with the token count, see ``ResolutionShift``.
+  /// Makes exactly one draw. The shift is as for sampling, and grows with the token count: see
+  /// ``ResolutionShift``.
   public func draw(_ count: Int, shift: Double, from random: inout RandomSource) -> [Double] {
     switch density {
     case .logitNormal(let mean, let deviation):

@@ -9,9 +9,11 @@ public import KinoTensor
 ///
 /// - Note: UniPC, arXiv:2302.04867, in its `bh2` form, as published Wan models are sampled.
 public struct UniPCSampler: Sampler {
-  /// 1...3.
+  /// Past predictions that a step looks at, this step's included: 1...3.
   public let order: Int
 
+  /// Makes a sampler of some order.
+  ///
   /// - Throws: ``DiffusionError`` for an order outside 1...3.
   public init(order: Int) throws(DiffusionError) {
     try DiffusionError.require(
@@ -19,9 +21,10 @@ public struct UniPCSampler: Sampler {
     self.order = order
   }
 
-  /// Order 2.
+  /// Makes a sampler of order 2.
   public init() { order = 2 }
 
+  /// Corrects the last step and predicts the next one, by one evaluation of the velocity.
   public func step(
     _ latents: Tensor, at index: Int, along path: SamplingPath, memory: inout SamplingMemory,
     velocity: (_ latents: Tensor, _ index: Int) throws -> Tensor

@@ -28,7 +28,9 @@ import Testing
     #expect(canvas.timesteps(sigma: 1).dense.floats() == levels.map { $0 * 1000 })
     let sigmas = canvas.sigmas(at: 1)
     #expect(sigmas.shape == [1, 2, 4, 6])
-    #expect(sigmas.select(0, 0).select(0, 1).select(0, 2).floats() == [9, 9, 10, 10, 11, 11].map { $0 / 16 })
+    #expect(
+      sigmas.select(0, 0).select(0, 1).select(0, 2).floats()
+        == [9, 9, 10, 10, 11, 11].map { $0 / 16 })
     #expect(canvas.noiseLevel.floats() == levels)
   }
 

@@ -18,7 +18,8 @@ struct Goldens {
 
   /// The float32 values of one tensor, in row-major order.
   subscript(key: String) -> [Float] {
-    guard let entry = header[key] as? [String: Any], let range = entry["data_offsets"] as? [Int] else {
+    guard let entry = header[key] as? [String: Any], let range = entry["data_offsets"] as? [Int]
+    else {
       return []
     }
     let part = [UInt8](bytes[range[0]..<range[1]])

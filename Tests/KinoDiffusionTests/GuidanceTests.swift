@@ -23,7 +23,8 @@ import Testing
     #expect(abs(ends[2] - deviation(positive)) < 1e-5)
     #expect(abs(ends[1] - (ends[0] + ends[2]) / 2) < 1e-4)
     let zero = Tensor.zeros([4])
-    let still = try ClassifierFreeGuidance(scale: 6, rescale: 1).combine(positive: zero, negative: zero)
+    let still = try ClassifierFreeGuidance(scale: 6, rescale: 1).combine(
+      positive: zero, negative: zero)
     #expect(still.isFinite().all())
   }
 
@@ -59,7 +60,9 @@ import Testing
   }
 
   @Test func `bad scales and a wrong number of velocities are refused`() throws {
-    for (scale, rescale) in [(-1.0, 0.0), (.nan, 0), (.infinity, 0), (2, -0.1), (2, .nan), (2, 1.5)] {
+    for (scale, rescale) in [
+      (-1.0, 0.0), (.nan, 0), (.infinity, 0), (2, -0.1), (2, .nan), (2, 1.5),
+    ] {
       #expect(throws: DiffusionError.self) {
         try ClassifierFreeGuidance(scale: scale, rescale: rescale)
       }

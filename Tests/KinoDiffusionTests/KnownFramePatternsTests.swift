@@ -30,14 +30,17 @@ import Testing
   }
 
   @Test func `every length and every subset occurs, short stretches more often`() throws {
-    let first = try draw(KnownFramePatterns(none: 0, first: 1, last: 0, ends: 0, subset: 0), frames: 5)
+    let first = try draw(
+      KnownFramePatterns(none: 0, first: 1, last: 0, ends: 0, subset: 0), frames: 5)
     let lengths = first.map { $0.count(where: \.self) }
     #expect(Set(lengths) == [1, 2, 3, 4])
     #expect(lengths.count { $0 == 1 } > lengths.count { $0 == 4 })
     #expect(first.allSatisfy { $0[0] })
-    let subsets = try draw(KnownFramePatterns(none: 0, first: 0, last: 0, ends: 0, subset: 1), frames: 4)
+    let subsets = try draw(
+      KnownFramePatterns(none: 0, first: 0, last: 0, ends: 0, subset: 1), frames: 4)
     #expect(Set(subsets).count == 14)
-    let ends = try draw(KnownFramePatterns(none: 0, first: 0, last: 0, ends: 1, subset: 0), frames: 5)
+    let ends = try draw(
+      KnownFramePatterns(none: 0, first: 0, last: 0, ends: 1, subset: 0), frames: 5)
     #expect(Set(ends).count == 6)
     #expect(ends.allSatisfy { $0[0] && $0[4] })
   }
@@ -63,6 +66,8 @@ import Testing
       try KnownFramePatterns(none: 0, first: 0, last: 0, ends: 0, subset: 0)
         .known(frames: 3, from: &random)
     }
-    #expect(throws: DiffusionError.self) { try KnownFramePatterns().known(frames: 0, from: &random) }
+    #expect(throws: DiffusionError.self) {
+      try KnownFramePatterns().known(frames: 0, from: &random)
+    }
   }
 }

@@ -14,7 +14,9 @@ import Testing
   }
 
   @Test func `misfitting numbers are refused, also in a file`() throws {
-    for (weights, bias) in [([], [0, 0, 0]), ([[1, 2]], [0, 0, 0]), ([[1, 2, 3]], [0]), ([[1, .nan, 3]], [0, 0, 0])]
+    for (weights, bias) in [
+      ([], [0, 0, 0]), ([[1, 2]], [0, 0, 0]), ([[1, 2, 3]], [0]), ([[1, .nan, 3]], [0, 0, 0]),
+    ]
       as [([[Float]], [Float])]
     {
       #expect(throws: DiffusionError.self) { try LatentPreview(weights: weights, bias: bias) }

@@ -205,7 +205,9 @@ import Testing
     let first = try #require(try steps.next())
     #expect(first.sigma == schedule.sigmas[1] && !first.isLast)
     #expect(first.latents.dtype == .float32)
-    #expect(relativeError(first.denoised.slice(1, from: 2).floats(), (start - 1).slice(1, from: 2).floats()) < 1e-6)
+    #expect(
+      relativeError(
+        first.denoised.slice(1, from: 2).floats(), (start - 1).slice(1, from: 2).floats()) < 1e-6)
     #expect(first.denoised.slice(1, 0..<2).floats() == content.slice(1, 0..<2).floats())
     _ = try steps.next()
     let last = try #require(try steps.next())
@@ -232,7 +234,8 @@ import Testing
       }
     }
     #expect(throws: DiffusionError.self) {
-      try EulerSampler().steps(on: canvas, noise: Tensor.zeros([1]), schedule: schedule) { x, _ in x }
+      try EulerSampler().steps(on: canvas, noise: Tensor.zeros([1]), schedule: schedule) { x, _ in x
+      }
     }
     #expect(throws: DiffusionError.self) { try UniPCSampler(order: 4) }
   }
@@ -252,4 +255,3 @@ import Testing
     for end in ends { #expect(relativeError(end, ends[0]) < 2e-3) }
   }
 }
-

@@ -44,7 +44,9 @@ import Testing
     let shift = try ResolutionShift(base: 3, baseTokens: 1000, range: 1...6)
     #expect(shift.shift(tokens: 1000) == 3)
     #expect(abs(shift.shift(tokens: 2000) - 3 * 2.0.squareRoot()) < 1e-12)
-    let shifts = [0, 1, 50, 500, 1000, 3000, 4000, 1_000_000, Int.max].map { shift.shift(tokens: $0) }
+    let shifts = [0, 1, 50, 500, 1000, 3000, 4000, 1_000_000, Int.max].map {
+      shift.shift(tokens: $0)
+    }
     #expect(shifts == shifts.sorted())
     #expect(shifts.first == 1 && shifts.last == 6)
     for (base, tokens) in [(0.0, 1), (.nan, 1), (1, 0), (.infinity, 1), (1, -4)] {
@@ -67,7 +69,8 @@ import Testing
 
     var again = RandomSource(seed: 9)
     let shifted = sampling.draw(count, shift: 3, from: &again)
-    #expect(zip(sigmas, shifted).allSatisfy { abs(FlowMatchingSchedule.shift($0, by: 3) - $1) < 1e-12 })
+    #expect(
+      zip(sigmas, shifted).allSatisfy { abs(FlowMatchingSchedule.shift($0, by: 3) - $1) < 1e-12 })
     var uniform = RandomSource(seed: 9)
     let flat = try TrainingSigmas(density: .uniform).draw(count, shift: 1, from: &uniform)
     #expect(abs(flat.reduce(0, +) / Double(count) - 0.5) < 0.01)

@@ -16,20 +16,26 @@ import Testing
   }
 
   @Test func `numbers that do not fit are refused`() {
-    for (frames, window, overlap) in [(0, 5, 1), (5, 0, 0), (5, 3, 3), (5, 3, -1), (-2, 3, 1)] {
+    for (frames, window, overlap) in [
+      (0, 5, 1), (5, 0, 0), (5, 3, 3), (5, 3, -1), (-2, 3, 1), (.max, 1, 0),
+    ] {
       #expect(throws: DiffusionError.self) {
         try WindowPlan(frames: frames, window: window, overlap: overlap)
       }
     }
   }
 
-  @Test func `a window of a canvas keeps what was finished and the canvas's own known frames`() throws {
+  @Test func `a window of a canvas keeps what was finished and the canvas's own known frames`()
+    throws
+  {
     let shape = try LatentShape.small(frames: 8)
     let clip = shape.latents(seed: 1)
-    let canvas = try Canvas.keyframes([0: clip.slice(1, 0..<1), 7: clip.slice(1, 7..<8)], in: shape)
-      .with(prompts: [
-        PromptStretch(frames: 0..<4, prompt: 0), PromptStretch(frames: 4..<8, prompt: 1),
-      ])
+    let canvas = try Canvas.keyframes(
+      [0: clip.slice(1, 0..<1), 7: clip.slice(1, 7..<8)], in: shape
+    )
+    .with(prompts: [
+      PromptStretch(frames: 0..<4, prompt: 0), PromptStretch(frames: 4..<8, prompt: 1),
+    ])
     let plan = try WindowPlan(frames: 8, window: 5, overlap: 2)
     let first = try canvas.window(plan.windows[0])
     #expect(first.shape.frames == 5 && first.promptPerFrame == [0, 0, 0, 0, 1])
@@ -44,9 +50,12 @@ import Testing
     #expect(throws: DiffusionError.self) { try canvas.window(plan.windows[1], finished: clip) }
     for bad in [
       WindowPlan.Window(frames: 4..<9, known: 0), .init(frames: -1..<3, known: 0),
-      .init(frames: 0..<2, known: 3), .init(frames: 0..<2, known: -1), .init(frames: 2..<2, known: 0),
+      .init(frames: 0..<2, known: 3), .init(frames: 0..<2, known: -1),
+      .init(frames: 2..<2, known: 0),
     ] {
-      #expect(throws: DiffusionError.self) { try canvas.window(bad, finished: clip.slice(1, 0..<3)) }
+      #expect(throws: DiffusionError.self) {
+        try canvas.window(bad, finished: clip.slice(1, 0..<3))
+      }
     }
   }
 
