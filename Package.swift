@@ -73,7 +73,9 @@ let package = Package(
     .testTarget(name: "KinoTensorTests", dependencies: ["KinoTensor", "KinoTestSupport"]),
     .testTarget(name: "KinoNNTests", dependencies: ["KinoNN", "KinoTestSupport"]),
     .testTarget(name: "KinoWeightsTests", dependencies: ["KinoWeights", "KinoTestSupport"]),
-    .testTarget(name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"],
+      resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoDiffusionTests", dependencies: ["KinoDiffusion", "KinoTestSupport"]),
     .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"]),
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
