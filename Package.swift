@@ -43,7 +43,9 @@ let package = Package(
     // The engine.
     .target(name: "KinoTensor", dependencies: ["CKinoTorch"]),
     .target(name: "KinoNN", dependencies: ["KinoTensor"]),
-    .target(name: "KinoWeights", dependencies: ["KinoTensor", "KinoNN"]),
+    .target(name: "KinoWeights", dependencies: [
+      "KinoTensor", "KinoNN", .product(name: "Crypto", package: "swift-crypto"),
+    ]),
     .target(name: "KinoModels", dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "CSentencePiece"]),
     .target(name: "KinoDiffusion", dependencies: ["KinoTensor"]),
 
@@ -69,10 +71,12 @@ let package = Package(
     ]),
 
     // Tests.
-    .target(name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoWeights"], path: "Tests/KinoTestSupport"),
+    .target(name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoWeights"], path: "Tests/KinoTestSupport", exclude: ["Goldens"]),
     .testTarget(name: "KinoTensorTests", dependencies: ["KinoTensor", "KinoTestSupport"]),
     .testTarget(name: "KinoNNTests", dependencies: ["KinoNN", "KinoTestSupport"]),
-    .testTarget(name: "KinoWeightsTests", dependencies: ["KinoWeights", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoWeightsTests", dependencies: ["KinoWeights", "KinoTestSupport"],
+      resources: [.copy("Fixtures")]),
     .testTarget(
       name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"],
       resources: [.copy("Fixtures")]),

@@ -1,0 +1,51 @@
+// What every file of the shim shares: the handle, and the guard that keeps exceptions inside.
+#pragma once
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <torch/headeronly/version.h>
+
+#include <atomic>
+#include <string>
+
+#include "include/kino_torch.h"
+
+#if TORCH_VERSION_MAJOR < 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR < 6)
+#error "Kino needs LibTorch 2.6 or newer: run scripts/bootstrap"
+#endif
+
+struct kino_tensor {
+  at::Tensor value;
+};
+
+namespace kino {
+
+extern std::atomic<int64_t> live;
+kino_status fail(const char *text, kino_status status = KINO_FAILED) noexcept;
+kino_status fail_current() noexcept;
+
+inline void give(kino_tensor **out, at::Tensor value) {
+  *out = new kino_tensor{std::move(value)};
+  live.fetch_add(1, std::memory_order_relaxed);
+}
+
+inline at::IntArrayRef list(const int64_t *values, int32_t count) {
+  return at::IntArrayRef(values, static_cast<size_t>(count));
+}
+
+inline c10::optional<at::Tensor> maybe(const kino_tensor *t) {
+  return t ? c10::optional<at::Tensor>(t->value) : c10::nullopt;
+}
+
+at::ScalarType scalar_type(int32_t dtype);
+at::Device device(kino_device device);
+
+}  // namespace kino
+
+// Runs the body; anything it throws becomes a status and a text.
+#define KINO_GUARD(...)        \
+  try {                        \
+    __VA_ARGS__;               \
+    return KINO_OK;            \
+  } catch (...) {              \
+    return kino::fail_current(); \
+  }

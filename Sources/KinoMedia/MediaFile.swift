@@ -1,0 +1,158 @@
+internal import CFFmpeg
+
+/// Owns an open demuxer and knows its picture stream.
+final class MediaFile {
+  let source: FileSource
+  let context: UnsafeMutablePointer<AVFormatContext>
+  let stream: UnsafeMutablePointer<AVStream>
+  private let io: UnsafeMutablePointer<AVIOContext>
+
+  /// Opens a file and looks at its first packets.
+  ///
+  /// - Parameter pixelLimit: Larger pictures are refused before memory is taken for them.
+  init(path: String, pixelLimit: Int) throws {
+    MediaLog.silence
+    source = try FileSource(path: path)
+    if let size = PictureHeader.size(of: source) {
+      try Self.check(width: size.width, height: size.height, limit: pixelLimit, path: path)
+    }
+    let io = try source.makeIO()
+    do {
+      context = try Self.open(source, io: io)
+    } catch {
+      Self.free(io)
+      throw error
+    }
+    self.io = io
+    do {
+      stream = try Self.findStream(context, path: path, pixelLimit: pixelLimit)
+    } catch {
+      Self.close(context, io)
+      throw error
+    }
+  }
+
+  deinit { Self.close(context, io) }
+
+  var path: String { source.path }
+
+  /// The short name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2` or `png_pipe`.
+  var formatName: String {
+    context.pointee.iformat.flatMap { $0.pointee.name }.map { String(cString: $0) } ?? "unknown"
+  }
+
+  /// Whether the picture may be a still: a picture format or the cover of an audio file.
+  var isPictureFormat: Bool {
+    let name = formatName
+    return name.hasSuffix("_pipe") || ["gif", "apng", "image2", "ico", "webp"].contains(name)
+      || stream.pointee.disposition & Int32(AV_DISPOSITION_ATTACHED_PIC) != 0
+  }
+
+  /// The rate at which a constant-rate copy shows the frames as they are.
+  var framesPerSecond: Double {
+    let average = av_q2d(stream.pointee.avg_frame_rate)
+    let base = av_q2d(stream.pointee.r_frame_rate)
+    // Animations with uneven delays need their common divisor, where that is a sane rate.
+    if isPictureFormat, base.isFinite, base > average, base <= 30 { return base }
+    if average.isFinite, average >= 0.01, average <= 480 { return average }
+    if base.isFinite, base >= 0.01, base <= 240 { return base }
+    return 25
+  }
+
+  /// The duration the container states, in seconds; 0 if it states none.
+  var durationSeconds: Double {
+    let own = stream.pointee.duration
+    if own > 0 { return Double(own) * av_q2d(stream.pointee.time_base) }
+    let whole = context.pointee.duration
+    return whole > 0 ? Double(whole) / Double(AV_TIME_BASE) : 0
+  }
+
+  /// How many times as wide as high a stored pixel is shown.
+  var pixelAspect: Double {
+    let ratio = av_q2d(av_guess_sample_aspect_ratio(context, stream, nil))
+    return ratio.isFinite && ratio >= 1 / 16.0 && ratio <= 16 ? ratio : 1
+  }
+
+  static func check(width: Int, height: Int, limit: Int, path: String) throws {
+    let (count, overflow) = width.multipliedReportingOverflow(by: height)
+    guard overflow || count > limit else { return }
+    throw MediaError(
+      .tooLarge, path: path,
+      details: """
+        The picture is \(width)x\(height), the limit is \(limit) pixels; make it smaller or raise \
+        pixelLimit.
+        """)
+  }
+
+  // MARK: Opening
+
+  private static func open(
+    _ source: FileSource, io: UnsafeMutablePointer<AVIOContext>
+  ) throws -> UnsafeMutablePointer<AVFormatContext> {
+    guard let made = avformat_alloc_context() else { throw MediaError.outOfMemory("reading") }
+    made.pointee.pb = io
+    kino_refuse_nested_files(made)
+    var options: OpaquePointer?
+    // Playlists must reach neither the network nor other files: no protocol is on the list.
+    av_dict_set(&options, "protocol_whitelist", "none", 0)
+    av_dict_set(&options, "probesize", "5000000", 0)
+    av_dict_set(&options, "analyzeduration", "5000000", 0)
+    var context: UnsafeMutablePointer<AVFormatContext>? = made
+    let name = source.fileExtension
+    let status = avformat_open_input(&context, name.isEmpty ? "" : "clip.\(name)", nil, &options)
+    av_dict_free(&options)
+    guard status >= 0, let context else {
+      throw MediaError(
+        .notMedia, path: source.path,
+        details: """
+          FFmpeg finds no clip or picture in it (\(MediaError.text(ofStatus: status))); check \
+          that the file is whole and of a known format.
+          """)
+    }
+    return context
+  }
+
+  private static func findStream(
+    _ context: UnsafeMutablePointer<AVFormatContext>, path: String, pixelLimit: Int
+  ) throws -> UnsafeMutablePointer<AVStream> {
+    let streamCount = Int(context.pointee.nb_streams)
+    var options = [OpaquePointer?](repeating: nil, count: streamCount)
+    for index in options.indices {
+      av_dict_set(&options[index], "max_pixels", "\(pixelLimit)", 0)
+      av_dict_set(&options[index], "threads", "1", 0)
+    }
+    // Its failure shows below: there is no stream, or the decoder finds nothing.
+    _ = avformat_find_stream_info(context, &options)
+    for index in options.indices { av_dict_free(&options[index]) }
+    let index = av_find_best_stream(context, AVMEDIA_TYPE_VIDEO, -1, -1, nil, 0)
+    guard index >= 0, let stream = context.pointee.streams[Int(index)] else {
+      let hasOther = context.pointee.nb_streams > 0
+      throw MediaError(
+        hasOther ? .noVideo : .notMedia, path: path,
+        details: hasOther
+          ? "Expected pictures, found only sound or data; name a clip or a picture."
+          : "No stream was found in it; check that the file is whole.")
+    }
+    let parameters = stream.pointee.codecpar.pointee
+    try check(
+      width: Int(parameters.width), height: Int(parameters.height), limit: pixelLimit, path: path)
+    for other in 0..<Int(context.pointee.nb_streams) where other != Int(index) {
+      context.pointee.streams[other]?.pointee.discard = AVDISCARD_ALL
+    }
+    return stream
+  }
+
+  private static func close(
+    _ context: UnsafeMutablePointer<AVFormatContext>, _ io: UnsafeMutablePointer<AVIOContext>
+  ) {
+    var owned: UnsafeMutablePointer<AVFormatContext>? = context
+    avformat_close_input(&owned)
+    free(io)
+  }
+
+  private static func free(_ io: UnsafeMutablePointer<AVIOContext>) {
+    av_free(io.pointee.buffer)
+    var owned: UnsafeMutablePointer<AVIOContext>? = io
+    avio_context_free(&owned)
+  }
+}

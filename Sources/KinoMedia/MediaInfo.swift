@@ -1,0 +1,76 @@
+internal import CFFmpeg
+
+/// Describes a clip or picture without holding its pixels.
+public struct MediaInfo: Hashable, Sendable {
+  /// The size as shown: after rotation, in square pixels.
+  public let width, height: Int
+  /// Frames per second; 25 for a still picture.
+  public let framesPerSecond: Double
+  /// How long it lasts in seconds, as the file states; 0 for a still picture or if it doesn't.
+  public let durationSeconds: Double
+  /// The number of frames, stated or estimated from the duration; at least 1.
+  public let frameCount: Int
+  /// FFmpeg's short name of the codec, such as `h264` or `png`.
+  public let codec: String
+  /// FFmpeg's name of the stored pixel format, such as `yuv420p`.
+  public let pixelFormat: String
+  /// FFmpeg's short name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+  public let container: String
+  /// Whether there is sound.
+  public let hasAudio: Bool
+  /// The texts stored with the file, under lower-case keys.
+  public let metadata: [String: String]
+
+  /// The title, if one is stored.
+  public var title: String? { metadata["title"] }
+  /// The comment, if one is stored: any text.
+  public var comment: String? { metadata["comment"] }
+  /// The recipe of a clip or picture that Kino made: the comment, if it is a JSON object.
+  public var recipe: String? {
+    comment.flatMap { text in
+      let isObject = text.hasPrefix("{") && text.hasSuffix("}")
+      return isObject ? text : nil
+    }
+  }
+
+  /// Reads the description of a file; decodes its first frames only.
+  ///
+  /// - Throws: ``MediaError`` as ``ClipReader`` does.
+  public static func probe(_ path: String) throws -> MediaInfo {
+    try ClipReader(path: path).info
+  }
+
+  init(file: MediaFile, size: FrameSize, first: FrameBuffer) {
+    width = size.width
+    height = size.height
+    framesPerSecond = file.framesPerSecond
+    let stated = file.stream.pointee.nb_frames
+    let isStill = file.isPictureFormat && stated <= 1 && !["gif", "apng"].contains(file.formatName)
+    durationSeconds = isStill ? 0 : file.durationSeconds
+    let estimate = (durationSeconds * framesPerSecond).rounded()
+    frameCount = stated > 0 ? Int(stated) : max(1, Int(min(estimate, 1e9)))
+    codec = String(cString: avcodec_get_name(file.stream.pointee.codecpar.pointee.codec_id))
+    pixelFormat = PixelTraits(first.format).name
+    container = file.formatName
+    hasAudio = (0..<Int(file.context.pointee.nb_streams)).contains { index in
+      file.context.pointee.streams[index]?.pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_AUDIO
+    }
+    var texts = Self.texts(first.pointer.pointee.metadata)
+    texts.merge(Self.texts(file.stream.pointee.metadata)) { $1 }
+    texts.merge(Self.texts(file.context.pointee.metadata)) { $1 }
+    if let comment = PictureComment.read(from: file.source) { texts["comment"] = comment }
+    metadata = texts
+  }
+
+  private static func texts(_ dictionary: OpaquePointer?) -> [String: String] {
+    var result: [String: String] = [:]
+    var entry: UnsafeMutablePointer<AVDictionaryEntry>?
+    while let found = av_dict_get(dictionary, "", entry, Int32(AV_DICT_IGNORE_SUFFIX)) {
+      if let key = found.pointee.key, let value = found.pointee.value {
+        result[String(cString: key).lowercased()] = String(cString: value)
+      }
+      entry = found
+    }
+    return result
+  }
+}

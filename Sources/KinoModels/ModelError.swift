@@ -1,0 +1,26 @@
+/// A network that can't be built or fed as asked.
+public struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What kind of fault it is.
+  public enum Code: Hashable, Sendable {
+    /// Numbers of a configuration contradict each other or are out of range.
+    case invalidConfiguration
+    /// The model is of a kind, or asks for a feature, that Kino does not have.
+    case unsupported
+  }
+
+  public let code: Code
+  /// What was expected and what was found.
+  public let details: String
+
+  package init(_ code: Code, _ details: String) {
+    self.code = code
+    self.details = details
+  }
+
+  public var description: String {
+    switch code {
+    case .invalidConfiguration: "invalid model configuration. \(details). Check config.json."
+    case .unsupported: "unsupported model. \(details)"
+    }
+  }
+}

@@ -1,0 +1,132 @@
+extension VideoAutoencoder {
+  /// The shape of a causal video autoencoder, as `vae/config.json` writes it.
+  ///
+  /// The 2.1 form compresses 4x8x8 with plain blocks; the 2.2 form (``isResidual``) folds 2x2 pixels
+  /// into channels first, adds parameter-free shortcuts and compresses 4x16x16.
+  public struct Configuration: Codable, Hashable, Sendable {
+    public var baseWidth: Int
+    /// `nil`: as the encoder.
+    public var decoderBaseWidth: Int?
+    public var latentChannels: Int
+    public var widthMultipliers: [Int]
+    public var residualBlockCount: Int
+    public var temporalDownsampling: [Bool]
+    public var isResidual: Bool
+    public var inputChannels: Int
+    public var outputChannels: Int
+    public var patchSize: Int?
+    /// Per-channel statistics of the encoder's means over the training data.
+    public var latentMean: [Double]
+    public var latentStandardDeviation: [Double]
+    public var temporalScale: Int
+    public var spatialScale: Int
+
+    enum CodingKeys: String, CodingKey {
+      case baseWidth = "base_dim"
+      case decoderBaseWidth = "decoder_base_dim"
+      case latentChannels = "z_dim"
+      case widthMultipliers = "dim_mult"
+      case residualBlockCount = "num_res_blocks"
+      case temporalDownsampling = "temperal_downsample"
+      case isResidual = "is_residual"
+      case inputChannels = "in_channels"
+      case outputChannels = "out_channels"
+      case patchSize = "patch_size"
+      case latentMean = "latents_mean"
+      case latentStandardDeviation = "latents_std"
+      case temporalScale = "scale_factor_temporal"
+      case spatialScale = "scale_factor_spatial"
+    }
+
+    /// A 2.2-form autoencoder (4x16x16) of the given widths.
+    public init(
+      baseWidth: Int, decoderBaseWidth: Int, latentChannels: Int, widthMultipliers: [Int] = [1, 2, 4, 4],
+      residualBlockCount: Int = 2
+    ) {
+      self.baseWidth = baseWidth
+      self.decoderBaseWidth = decoderBaseWidth
+      self.latentChannels = latentChannels
+      self.widthMultipliers = widthMultipliers
+      self.residualBlockCount = residualBlockCount
+      temporalDownsampling = [false, true, true]
+      isResidual = true
+      inputChannels = 12
+      outputChannels = 12
+      patchSize = 2
+      latentMean = Array(repeating: 0, count: latentChannels)
+      latentStandardDeviation = Array(repeating: 1, count: latentChannels)
+      temporalScale = 4
+      spatialScale = 16
+    }
+
+    /// Reads the published keys; those that older files leave out take the published defaults.
+    public init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      func value<T: Decodable>(_ key: CodingKeys, _ standard: T) throws -> T {
+        try values.decodeIfPresent(T.self, forKey: key) ?? standard
+      }
+      baseWidth = try value(.baseWidth, 96)
+      decoderBaseWidth = try values.decodeIfPresent(Int.self, forKey: .decoderBaseWidth)
+      latentChannels = try value(.latentChannels, 16)
+      widthMultipliers = try value(.widthMultipliers, [1, 2, 4, 4])
+      residualBlockCount = try value(.residualBlockCount, 2)
+      temporalDownsampling = try value(.temporalDownsampling, [false, true, true])
+      isResidual = try value(.isResidual, false)
+      inputChannels = try value(.inputChannels, 3)
+      outputChannels = try value(.outputChannels, 3)
+      patchSize = try values.decodeIfPresent(Int.self, forKey: .patchSize)
+      latentMean = try value(.latentMean, Configuration.publishedMean)
+      latentStandardDeviation = try value(.latentStandardDeviation, Configuration.publishedDeviation)
+      temporalScale = try value(.temporalScale, 4)
+      spatialScale = try value(.spatialScale, 8)
+      try validate()
+    }
+
+    /// Throws ``ModelError`` where the numbers contradict each other.
+    public func validate() throws(ModelError) {
+      func require(_ holds: Bool, _ text: @autoclosure () -> String) throws(ModelError) {
+        if !holds { throw ModelError(.invalidConfiguration, "autoencoder: \(text())") }
+      }
+      let levels = widthMultipliers.count
+      try require(1...6 ~= levels, "expected 1 to 6 dim_mult, found \(levels)")
+      try require(
+        temporalDownsampling.count == levels - 1,
+        "expected \(levels - 1) temperal_downsample for \(levels) dim_mult, found \(temporalDownsampling.count)")
+      try require(
+        widthMultipliers.allSatisfy { 1...64 ~= $0 } && 1...4096 ~= baseWidth && 1...4096 ~= decoderWidth
+          && 1...1024 ~= latentChannels && 1...16 ~= residualBlockCount && 1...8 ~= patch,
+        "a size is out of range")
+      try require(
+        latentMean.count == latentChannels && latentStandardDeviation.count == latentChannels,
+        "z_dim is \(latentChannels), latents_mean has \(latentMean.count), latents_std \(latentStandardDeviation.count)")
+      try require(
+        latentStandardDeviation.allSatisfy { $0 > 0 && $0.isFinite } && latentMean.allSatisfy(\.isFinite),
+        "latents_std must be positive and finite")
+      try require(
+        inputChannels == 3 * patch * patch && outputChannels == inputChannels,
+        "patch \(patch) needs \(3 * patch * patch) channels, found \(inputChannels) in and \(outputChannels) out")
+      let (temporal, spatial) = (1 << temporalDownsampling.count { $0 }, patch << (levels - 1))
+      try require(
+        temporalScale == temporal && spatialScale == spatial,
+        "the blocks compress \(temporal)x\(spatial)x\(spatial), the scale factors say \(temporalScale)x\(spatialScale)")
+    }
+
+    public var decoderWidth: Int { decoderBaseWidth ?? baseWidth }
+    /// Pixels per side folded into channels.
+    public var patch: Int { patchSize ?? 1 }
+
+    /// Latent frames of a clip; `frames` is rounded down to `temporalScale * n + 1`.
+    public func latentFrames(_ frames: Int) -> Int { (frames - 1) / temporalScale + 1 }
+    /// Pixel frames that a number of latent frames decode to.
+    public func pixelFrames(_ latentFrames: Int) -> Int { (latentFrames - 1) * temporalScale + 1 }
+
+    static let publishedMean = [
+      -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
+      0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921,
+    ]
+    static let publishedDeviation = [
+      2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+      3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160,
+    ]
+  }
+}

@@ -1,0 +1,102 @@
+public import KinoTensor
+
+/// `y = x W^T + b`, computed in the type of `x`.
+public struct Linear: Sendable {
+  public let weight: Tensor  // [outputs, inputs]
+  public let bias: Tensor?  // [outputs]
+
+  public init(
+    _ scope: ParameterScope, inputs: Int, outputs: Int, bias: Bool = true,
+    initializer: Initializer = .xavierUniform, precision: ParameterScope.Precision = .compute
+  ) {
+    weight = scope.parameter(
+      "weight", shape: [outputs, inputs], initializer: initializer, precision: precision)
+    self.bias =
+      bias
+      ? scope.parameter("bias", shape: [outputs], initializer: .zeros, precision: precision) : nil
+  }
+
+  /// Maps `[..., inputs]` to `[..., outputs]`.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.linear(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))
+  }
+}
+
+/// A convolution over the two or three trailing axes, computed in the type of `x`.
+public struct Convolution: Sendable {
+  public let weight: Tensor  // [outputs, inputs, kernel...]
+  public let bias: Tensor?  // [outputs]
+  public let stride: [Int]
+  public let padding: [Int]
+
+  public init(
+    _ scope: ParameterScope, inputs: Int, outputs: Int, kernel: [Int], stride: [Int]? = nil,
+    padding: [Int]? = nil, bias: Bool = true, initializer: Initializer? = nil
+  ) {
+    let fanIn = inputs * kernel.reduce(1, *)
+    weight = scope.parameter(
+      "weight", shape: [outputs, inputs] + kernel, initializer: initializer ?? .fanInUniform(fanIn))
+    self.bias =
+      bias
+      ? scope.parameter(
+        "bias", shape: [outputs], initializer: initializer == .zeros ? .zeros : .fanInUniform(fanIn)) : nil
+    self.stride = stride ?? kernel.map { _ in 1 }
+    self.padding = padding ?? kernel.map { _ in 0 }
+  }
+
+  /// Maps `[N, inputs, ...]` to `[N, outputs, ...]`.
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.convolved(
+      weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype), stride: stride, padding: padding)
+  }
+}
+
+/// Layer normalisation over the last axis, in float32; the result has the type of `x`.
+public struct LayerNorm: Sendable {
+  public let weight: Tensor?
+  public let bias: Tensor?
+  public let epsilon: Double
+
+  /// - Parameter isAffine: Whether the norm has a gain and a bias of its own.
+  public init(_ scope: ParameterScope, width: Int, epsilon: Double, isAffine: Bool) {
+    self.epsilon = epsilon
+    weight =
+      isAffine
+      ? scope.parameter("weight", shape: [width], initializer: .ones, precision: .exact) : nil
+    bias =
+      isAffine
+      ? scope.parameter("bias", shape: [width], initializer: .zeros, precision: .exact) : nil
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.cast(to: .float32).layerNormalized(weight: weight, bias: bias, epsilon: epsilon)
+      .cast(to: x.dtype)
+  }
+}
+
+/// Root-mean-square normalisation over the last axis, in float32; the result has the type of `x`.
+public struct RMSNorm: Sendable {
+  public let weight: Tensor
+  public let epsilon: Double
+
+  public init(_ scope: ParameterScope, width: Int, epsilon: Double) {
+    self.epsilon = epsilon
+    weight = scope.parameter("weight", shape: [width], initializer: .ones, precision: .exact)
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.cast(to: .float32).rmsNormalized(weight: weight, epsilon: epsilon).cast(to: x.dtype)
+  }
+}
+
+/// A table of rows picked by integers.
+public struct Embedding: Sendable {
+  public let weight: Tensor  // [entries, width]
+
+  public init(_ scope: ParameterScope, entries: Int, width: Int, initializer: Initializer = .normal(standardDeviation: 1)) {
+    weight = scope.parameter("weight", shape: [entries, width], initializer: initializer)
+  }
+
+  /// Maps integers of any shape to `[..., width]`.
+  public func callAsFunction(_ indices: Tensor) -> Tensor { weight.embedded(indices) }
+}

@@ -1,0 +1,147 @@
+public import KinoTensor
+
+/// Where a network's parameters come from, and the list of them once it is built.
+///
+/// A network is a struct of tensors. Its initialiser asks a ``ParameterScope`` for each one by its
+/// checkpoint key, so that building a network and loading it are the same act:
+///
+/// ```swift
+/// let registry = ParameterRegistry(seed: 7)
+/// let layer = Linear(registry.root["blocks"][0]["to_q"], inputs: 64, outputs: 64)
+/// registry.parameters  // "blocks.0.to_q.weight", "blocks.0.to_q.bias"
+/// ```
+public final class ParameterRegistry {
+  private enum Source {
+    case initial(seed: UInt64)
+    case stored(names: Set<String>, lookup: (String) -> Tensor?)
+  }
+
+  private let source: Source
+  private let isTrainable: Bool
+  /// The type that weights of large products are converted to; `nil` keeps what is stored.
+  private let computeType: DType?
+  private var mismatch = ParameterMismatch()
+  private var positions: [String: Int] = [:]
+
+  /// Every parameter, in the order the network asked for them.
+  public private(set) var parameters: [(key: String, value: Tensor)] = []
+
+  /// Initialises parameters from a seed; each depends on the seed and its own key alone.
+  public init(seed: UInt64, isTrainable: Bool = true) {
+    source = .initial(seed: seed)
+    self.isTrainable = isTrainable
+    computeType = nil
+  }
+
+  /// Takes parameters from a checkpoint.
+  ///
+  /// - Parameters:
+  ///   - names: Every key the checkpoint holds.
+  ///   - computeType: Converts the weights of large products; `nil` keeps the stored type, and
+  ///     parameters marked as exact become float32 either way.
+  ///   - lookup: The tensor of a key.
+  public init(
+    names: Set<String>, computeType: DType? = nil, isTrainable: Bool = false,
+    lookup: @escaping (String) -> Tensor?
+  ) {
+    source = .stored(names: names, lookup: lookup)
+    self.computeType = computeType
+    self.isTrainable = isTrainable
+  }
+
+  /// The scope without a prefix.
+  public var root: ParameterScope { ParameterScope(registry: self, path: "") }
+
+  /// Throws ``ParameterMismatch`` unless checkpoint and network have the same keys and shapes.
+  public func validate() throws(ParameterMismatch) {
+    var found = mismatch
+    if case .stored(let names, _) = source {
+      found.unused = names.filter { positions[$0] == nil }.sorted()
+    }
+    if !found.isEmpty { throw found }
+  }
+
+  func take(
+    _ key: String, shape: [Int], initializer: Initializer, precision: ParameterScope.Precision
+  ) -> Tensor {
+    precondition(positions[key] == nil, "two parameters are named \(key)")
+    var value = resolve(key, shape: shape, initializer: initializer, precision: precision)
+    if isTrainable { value = value.requiringGradient() }
+    positions[key] = parameters.count
+    parameters.append((key, value))
+    return value
+  }
+
+  private func resolve(
+    _ key: String, shape: [Int], initializer: Initializer, precision: ParameterScope.Precision
+  ) -> Tensor {
+    switch source {
+    case .initial(let seed): return initializer.tensor(shape: shape, seed: seed, key: key)
+    case .stored(_, let lookup):
+      // Stands in for what is missing, so that one report can name every fault; holds one number.
+      let placeholder = { Tensor.zeros(shape.map { _ in 1 }).expanded(to: shape) }
+      guard let stored = lookup(key) else {
+        mismatch.missing.append(key)
+        return placeholder()
+      }
+      guard stored.shape == shape else {
+        mismatch.misshaped.append("\(key): expected \(shape), found \(stored.shape)")
+        return placeholder()
+      }
+      if isTrainable { return stored.cast(to: .float32).copied() }
+      switch precision {
+      case .exact: return stored.cast(to: .float32)
+      case .compute: return stored.cast(to: computeType ?? stored.dtype)
+      }
+    }
+  }
+}
+
+/// A path in a checkpoint below which a layer finds its parameters.
+public struct ParameterScope {
+  /// How a parameter may be stored at inference.
+  public enum Precision: Sendable {
+    /// Follows the network's compute type: weights of products and convolutions.
+    case compute
+    /// Stays float32: norms, modulation, timestep embeddings.
+    case exact
+  }
+
+  let registry: ParameterRegistry
+  /// The key prefix, without the last point.
+  public let path: String
+
+  /// The scope of a named child.
+  public subscript(name: String) -> ParameterScope {
+    ParameterScope(registry: registry, path: path.isEmpty ? name : "\(path).\(name)")
+  }
+
+  /// The scope of a numbered child.
+  public subscript(index: Int) -> ParameterScope { self["\(index)"] }
+
+  /// Takes the parameter `path.name`.
+  public func parameter(
+    _ name: String, shape: [Int], initializer: Initializer, precision: Precision = .compute
+  ) -> Tensor {
+    registry.take(
+      self[name].path, shape: shape, initializer: initializer, precision: precision)
+  }
+}
+
+/// How a checkpoint differs from the network it was loaded into.
+public struct ParameterMismatch: Error, Hashable, Sendable, CustomStringConvertible {
+  public internal(set) var missing: [String] = []
+  public internal(set) var unused: [String] = []
+  public internal(set) var misshaped: [String] = []
+
+  var isEmpty: Bool { missing.isEmpty && unused.isEmpty && misshaped.isEmpty }
+
+  public var description: String {
+    let parts = [("missing", missing), ("not part of the model", unused), ("of another shape", misshaped)]
+    let lines = parts.filter { !$0.1.isEmpty }.map { name, keys in
+      "\(keys.count) \(name): \(keys.prefix(6).joined(separator: ", "))\(keys.count > 6 ? ", ..." : "")"
+    }
+    return "the checkpoint does not fit the model. \(lines.joined(separator: "; ")). "
+      + "Check that config.json and the weights belong together."
+  }
+}

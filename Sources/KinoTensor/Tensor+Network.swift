@@ -1,0 +1,98 @@
+internal import CKinoTorch
+
+extension Tensor {
+  /// Matrix product over the last two axes; leading axes broadcast.
+  public func matmul(_ other: Tensor) -> Tensor {
+    Tensor.make("matmul", [self, other]) { kino_matmul(handle.pointer, other.handle.pointer, $0) }
+  }
+
+  /// `x W^T + b`: `[..., in]` with weight `[out, in]` to `[..., out]`.
+  public func linear(weight: Tensor, bias: Tensor? = nil) -> Tensor {
+    Tensor.make("linear", [self, weight]) {
+      kino_linear(handle.pointer, weight.handle.pointer, bias?.handle.pointer, $0)
+    }
+  }
+
+  /// Convolves `[N, C, H, W]` or `[N, C, F, H, W]` with weight `[out, C, ...]`.
+  public func convolved(
+    weight: Tensor, bias: Tensor? = nil, stride: [Int], padding: [Int]
+  ) -> Tensor {
+    precondition(
+      stride.count == rank - 2 && padding.count == rank - 2,
+      "convolved: stride \(stride), padding \(padding) for \(summary)")
+    let (strides, paddings) = (stride.map(Int64.init), padding.map(Int64.init))
+    return Tensor.make("convolved", [self, weight]) {
+      kino_convolution(
+        handle.pointer, weight.handle.pointer, bias?.handle.pointer, strides, paddings,
+        Int32(strides.count), $0)
+    }
+  }
+
+  /// Layer normalisation over the last axis.
+  public func layerNormalized(weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double) -> Tensor {
+    Tensor.make("layerNormalized", [self]) {
+      kino_layer_norm(handle.pointer, weight?.handle.pointer, bias?.handle.pointer, epsilon, $0)
+    }
+  }
+
+  /// Root-mean-square normalisation over the last axis.
+  public func rmsNormalized(weight: Tensor? = nil, epsilon: Double) -> Tensor {
+    Tensor.make("rmsNormalized", [self]) {
+      kino_rms_norm(handle.pointer, weight?.handle.pointer, epsilon, $0)
+    }
+  }
+
+  /// Divides by the Euclidean norm along an axis, at least `epsilon`.
+  public func unitNormalized(along axis: Int, epsilon: Double = 1e-12) -> Tensor {
+    Tensor.make("unitNormalized", [self]) {
+      kino_normalize(handle.pointer, Int64(axis), epsilon, $0)
+    }
+  }
+
+  /// Scales the channels of `[N, C, (F,) H, W]` to the norm `sqrt(C)` at every position, times a gain
+  /// per channel, then applies SiLU if asked.
+  ///
+  /// - Parameter isFused: Whether the CPU kernel may be used; `false` composes plain operations.
+  public func channelNormalized(gain: Tensor, appliesSiLU: Bool, isFused: Bool = true) -> Tensor {
+    Tensor.make("channelNormalized", [self, gain]) {
+      kino_channel_norm(handle.pointer, gain.handle.pointer, appliesSiLU, !isFused, $0)
+    }
+  }
+
+  /// Rows of this table `[entries, width]` at integer `indices`.
+  public func embedded(_ indices: Tensor) -> Tensor {
+    Tensor.make("embedded", [self, indices]) {
+      kino_embedding(handle.pointer, indices.handle.pointer, $0)
+    }
+  }
+
+  /// Repeats pixels to the given size of the trailing two or three axes.
+  public func upsampledNearest(to size: [Int]) -> Tensor {
+    let sizes = size.map(Int64.init)
+    return Tensor.make("upsampledNearest", [self]) {
+      kino_upsample_nearest(handle.pointer, sizes, Int32(sizes.count), $0)
+    }
+  }
+
+  /// Averages `[N, C, H, W]` down to the given size.
+  public func areaResized(height: Int, width: Int) -> Tensor {
+    Tensor.make("areaResized", [self]) {
+      kino_resize_area(handle.pointer, Int64(height), Int64(width), $0)
+    }
+  }
+}
+
+/// Softmax attention: queries, keys and values `[B, heads, L, D]` to `[B, heads, Lq, D]`.
+///
+/// - Parameters:
+///   - bias: Added to the logits; broadcastable to `[B, heads, Lq, Lk]`.
+///   - scale: Multiplies the logits; `nil` is `1 / sqrt(D)`.
+public func scaledDotProductAttention(
+  queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor? = nil, scale: Double? = nil
+) -> Tensor {
+  Tensor.make("scaledDotProductAttention", [queries, keys, values]) {
+    kino_attention(
+      queries.handle.pointer, keys.handle.pointer, values.handle.pointer, bias?.handle.pointer,
+      scale ?? 0, $0)
+  }
+}

@@ -1,0 +1,145 @@
+public import Foundation
+
+/// Writes a safetensors file, one tensor at a time, and gives it its name only when complete.
+///
+/// ```swift
+/// var writer = try SafetensorsWriter(to: url, tensors: tensors, metadata: ["format": "pt"])
+/// for tensor in tensors { try writer.write(bytes(of: tensor), for: tensor.name) }
+/// try writer.finish()
+/// ```
+/// Dropped before ``finish()``, it leaves nothing behind.
+public struct SafetensorsWriter: ~Copyable {
+  /// How tensors are laid out in the file.
+  public enum Order: Sendable {
+    /// Widest element type first, then by name: every tensor is aligned for its type.
+    case sorted
+    /// As given. Readers that map the file must copy tensors this leaves unaligned.
+    case given
+  }
+
+  private let path: String
+  private let file: AtomicFile
+  private let dataStart: Int
+  private var pending: [String: (offset: Int, tensor: StoredTensor)]
+
+  /// Starts a file by writing its header to a temporary file beside `url`.
+  ///
+  /// - Throws: ``WeightsError`` if a name occurs twice or is reserved, the header is over 100 MB, or
+  ///   the folder cannot be written to.
+  public init(
+    to url: URL, tensors: [StoredTensor], metadata: [String: String] = [:], order: Order = .sorted
+  ) throws(WeightsError) {
+    let path = url.path
+    let tensors = order == .given ? tensors : Self.sorted(tensors)
+    let pending = try Self.layout(tensors, path: path)
+    let header = Self.header(tensors, metadata)
+    guard header.count - 8 <= SafetensorsHeader.maximumLength else {
+      throw WeightsError(
+        .headerTooLarge, at: path,
+        expected: "a header of at most \(SafetensorsHeader.maximumLength) bytes",
+        found: "\(header.count - 8)", advice: "Write fewer tensors or less metadata per file.")
+    }
+    let file = try AtomicFile(replacing: url)
+    try file.write(header, at: 0)
+    (self.path, self.file, self.pending, self.dataStart) = (path, file, pending, header.count)
+  }
+
+  /// Writes the bytes of one tensor: little-endian, row-major. Tensors may come in any order.
+  ///
+  /// - Throws: ``WeightsError`` if the tensor was not announced or is already written, if `bytes`
+  ///   is not of its size, or if the disk refuses.
+  public mutating func write(_ bytes: UnsafeRawBufferPointer, for name: String) throws(WeightsError) {
+    guard let (offset, tensor) = pending[name] else {
+      throw WeightsError(
+        .missingTensor, at: path, expected: "a tensor announced to the writer, once",
+        found: quoted(name), advice: "Announce every tensor when making the writer.")
+    }
+    guard bytes.count == tensor.byteCount else {
+      throw WeightsError(
+        .sizeMismatch, at: path,
+        expected: "\(tensor.byteCount) bytes for \(quoted(name)), \(tensor.type.rawValue) \(tensor.shape)",
+        found: "\(bytes.count)", advice: "Cast and make contiguous before writing.")
+    }
+    try file.write(bytes, at: dataStart + offset)
+    pending[name] = nil
+  }
+
+  /// Flushes the file to disk and moves it to its name, replacing a file already there.
+  ///
+  /// - Throws: ``WeightsError`` if a tensor is still missing or the disk refuses; the target is
+  ///   then as it was before.
+  public consuming func finish() throws(WeightsError) {
+    if let missing = pending.values.filter({ $0.tensor.byteCount > 0 }).map(\.tensor.name).min() {
+      throw WeightsError(
+        .unfinished, at: path, expected: "every announced tensor to be written",
+        found: "\(quoted(missing)) was not", advice: "Write all tensors before finishing.")
+    }
+    try file.commit()
+  }
+
+  // MARK: - Layout
+
+  static func sorted(_ tensors: [StoredTensor]) -> [StoredTensor] {
+    tensors.sorted { a, b in
+      a.type.byteWidth == b.type.byteWidth
+        ? a.name.utf8.lexicographicallyPrecedes(b.name.utf8)
+        : a.type.byteWidth > b.type.byteWidth
+    }
+  }
+
+  private static func layout(
+    _ tensors: [StoredTensor], path: String
+  ) throws(WeightsError) -> [String: (offset: Int, tensor: StoredTensor)] {
+    var layout: [String: (offset: Int, tensor: StoredTensor)] = [:]
+    var offset = 0
+    for tensor in tensors {
+      guard tensor.name != SafetensorsHeader.metadataKey,
+        layout.updateValue((offset, tensor), forKey: tensor.name) == nil
+      else {
+        throw WeightsError(
+          .duplicateKey, at: path, expected: "each tensor name once, and not __metadata__",
+          found: "\(quoted(tensor.name)) again", advice: "Rename or drop the tensor.")
+      }
+      offset += tensor.byteCount
+    }
+    return layout
+  }
+
+  /// Returns the length and the JSON text, padded with spaces so that the data starts at a
+  /// multiple of 8.
+  private static func header(
+    _ tensors: [StoredTensor], _ metadata: [String: String]
+  ) -> [UInt8] {
+    var members: [String] = []
+    if !metadata.isEmpty {
+      let pairs = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        .map { jsonString($0.key) + ":" + jsonString($0.value) }
+      members.append("\"__metadata__\":{" + pairs.joined(separator: ",") + "}")
+    }
+    var offset = 0
+    for tensor in tensors {
+      let shape = tensor.shape.map(String.init).joined(separator: ",")
+      members.append(
+        jsonString(tensor.name) + ":{\"dtype\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],"
+          + "\"data_offsets\":[\(offset),\(offset + tensor.byteCount)]}")
+      offset += tensor.byteCount
+    }
+    var text = Array(("{" + members.joined(separator: ",") + "}").utf8)
+    text += repeatElement(0x20, count: (8 - text.count % 8) % 8)
+    return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) } + text
+  }
+
+  private static func jsonString(_ text: String) -> String {
+    var json = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": json += "\\" + String(scalar)
+      case "\u{0}"..<"\u{20}":
+        let digits = String(scalar.value, radix: 16)
+        json += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: json.unicodeScalars.append(scalar)
+      }
+    }
+    return json + "\""
+  }
+}

@@ -1,0 +1,136 @@
+import Crypto
+public import Foundation
+import Synchronization
+
+/// Identifies the content of a model folder: SHA-256 over its files' names and bytes.
+///
+/// Hidden files and Markdown are left out: notes about a model do not change what it computes.
+public struct WeightsHash: Hashable, Codable, Sendable, CustomStringConvertible {
+  /// 64 hexadecimal digits.
+  public let hexadecimal: String
+
+  public var description: String { hexadecimal }
+
+  /// Enough digits to tell models apart in a recipe.
+  public var short: String { String(hexadecimal.prefix(12)) }
+
+  init(_ digest: SHA256.Digest) {
+    hexadecimal = digest.map { byte in
+      (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined()
+  }
+}
+
+/// Computes the content hash of a model folder, or of one file.
+///
+/// The result depends on relative names and bytes only, not on dates, place or file order.
+///
+/// - Throws: ``WeightsError`` if a file cannot be read or the folder is nested over 8 deep.
+/// - Complexity: Reads every byte; about 1 s per GB.
+public func weightsHash(_ url: URL) throws(WeightsError) -> WeightsHash {
+  try FolderListing(url).hash()
+}
+
+/// Remembers the hashes of folders until a file's size or date changes.
+///
+/// A file rewritten with the same size within the file system's clock tick goes unnoticed.
+public final class WeightsHashCache: Sendable {
+  private let known = Mutex<[String: (stamp: WeightsHash, hash: WeightsHash)]>([:])
+
+  public init() {}
+
+  /// Returns the hash of a folder, from memory if no file changed since the last call.
+  public func hash(of url: URL) throws(WeightsError) -> WeightsHash {
+    let listing = try FolderListing(url)
+    let key = url.standardizedFileURL.path
+    let stamp = try listing.stamp()
+    if let entry = known.withLock({ $0[key] }), entry.stamp == stamp { return entry.hash }
+    let hash = try listing.hash()
+    known.withLock { $0[key] = (stamp, hash) }
+    return hash
+  }
+}
+
+/// The files of a folder that count, in order of their relative names.
+private struct FolderListing {
+  private var files: [(name: String, url: URL)] = []
+
+  init(_ url: URL) throws(WeightsError) {
+    if try Self.isFolder(url) {
+      try add(url, prefix: "", depth: 8)
+    } else {
+      files = [(url.lastPathComponent, url)]
+    }
+    files.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
+  func hash() throws(WeightsError) -> WeightsHash {
+    var hasher = SHA256()
+    hasher.update(data: Data("kino-weights-1".utf8))
+    for (name, url) in files {
+      let file = try MappedFile(path: url.path)
+      Self.update(&hasher, name: name, byteCount: file.byteCount)
+      try file.checkUnchanged()
+      withExtendedLifetime(file) { hasher.update(bufferPointer: file.bytes) }
+    }
+    return WeightsHash(hasher.finalize())
+  }
+
+  /// Hashes names, sizes and dates instead of contents.
+  func stamp() throws(WeightsError) -> WeightsHash {
+    var hasher = SHA256()
+    for (name, url) in files {
+      let file = try MappedFile(path: url.path)
+      Self.update(&hasher, name: name, byteCount: file.byteCount)
+      hasher.update(data: Data(file.stamp.utf8))
+    }
+    return WeightsHash(hasher.finalize())
+  }
+
+  // MARK: - Internal
+
+  private static func update(_ hasher: inout SHA256, name: String, byteCount: Int) {
+    for value in [name.utf8.count, byteCount] {
+      let bytes = (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
+      hasher.update(data: bytes)
+    }
+    hasher.update(data: Data(name.utf8))
+  }
+
+  private mutating func add(_ folder: URL, prefix: String, depth: Int) throws(WeightsError) {
+    guard depth > 0 else {
+      throw WeightsError(
+        .cannotRead, at: folder.path, expected: "a model folder nested at most 8 deep",
+        found: "more", advice: "Give the folder of one model.")
+    }
+    for name in try Self.names(in: folder)
+    where !name.hasPrefix(".") && !name.lowercased().hasSuffix(".md") {
+      let url = folder.appendingPathComponent(name)
+      if try Self.isFolder(url) {
+        try add(url, prefix: prefix + name + "/", depth: depth - 1)
+      } else {
+        files.append((prefix + name, url))
+      }
+    }
+  }
+
+  private static func names(in folder: URL) throws(WeightsError) -> [String] {
+    do {
+      return try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    } catch {
+      throw WeightsError(
+        .cannotRead, at: folder.path, expected: "a readable folder",
+        found: error.localizedDescription, advice: "Check the path and its permissions.")
+    }
+  }
+
+  private static func isFolder(_ url: URL) throws(WeightsError) -> Bool {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+      throw WeightsError(
+        .notFound, at: url.path, expected: "a file or folder", found: "none",
+        advice: "Check the path.")
+    }
+    return isFolder.boolValue
+  }
+}
