@@ -78,7 +78,9 @@ let package = Package(
     .testTarget(
       name: "KinoWeightsTests", dependencies: ["KinoWeights", "KinoTestSupport"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"],
+      resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoDiffusionTests", dependencies: ["KinoDiffusion", "KinoTestSupport"]),
     .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"], resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
