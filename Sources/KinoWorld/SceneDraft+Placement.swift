@@ -48,8 +48,31 @@ extension SceneDraft {
       }
       scene.objects[index].anchor = place
     }
+    for constraint in constraints { satisfy(constraint, in: &scene, using: &random) }
     attachPartners(&scene)
     attachWall(&scene)
+  }
+
+  /// Moves the first object to where it should be, seen from the second.
+  private func satisfy(
+    _ constraint: Constraint, in scene: inout Scene, using random: inout WorldRandom
+  ) {
+    let (first, second) = (scene.objects[constraint.first], scene.objects[constraint.second])
+    let reach = first.footprint + second.footprint
+    var offset = SIMD2(random.uniform(-1.1, 1.1), random.uniform(0.95, 1.7)) * reach
+    if constraint.relation == .leftOf || constraint.relation == .rightOf {
+      offset = SIMD2(random.uniform(1.05, 1.7), random.uniform(-0.7, 0.7)) * reach
+    }
+    // Things that cross the picture keep their place along the way.
+    if first.travelsAcross || second.travelsAcross {
+      offset.x = first.anchor.x - second.anchor.x
+    }
+    switch constraint.relation {
+    case .rightOf, .inFrontOf: break
+    case .leftOf: offset.x = -offset.x
+    case .behind: offset.y = -offset.y
+    }
+    scene.objects[constraint.first].anchor = second.anchor + offset
   }
 
   /// Puts partners where a collision or a circle needs them.
@@ -78,7 +101,7 @@ extension SceneDraft {
     let gap = hider.footprint + Scene.Wall.halfDepth + 0.25
     scene.wall = Scene.Wall(
       colour: wallColour ?? .gray, anchor: SIMD2(hider.anchor.x, hider.anchor.y + gap),
-      width: 2 * hider.footprint + 0.35, height: height * 1.3 + 0.15)
+      width: 1.7 * hider.footprint + 0.2, height: height * 1.3 + 0.15)
   }
 
   private func isLed(_ index: Int) -> Bool { objects.contains { $0.partner == index } }

@@ -82,7 +82,7 @@ struct SceneDraft {
       motion.speed = random.uniform(1.15, 1.45)
       motion.extent = random.uniform(1.1, 1.3)
     case .passBehind:
-      motion.speed = random.uniform(1.5, 1.8)
+      motion.speed = random.uniform(1.6, 1.9)
       motion.extent = 1.3 + object.footprint * 0.3
     case .spin: motion.speed = random.uniform(2.6, 4.2)
     case .circle:

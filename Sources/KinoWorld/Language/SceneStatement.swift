@@ -34,13 +34,20 @@ extension SceneDraft {
   /// Fills in what a statement leaves open, and makes it consistent.
   init(_ statement: SceneStatement, using random: inout WorldRandom) {
     let plainColours = Scene.Colour.allCases.filter { !$0.isMetallic }
-    objects = statement.objects.prefix(4).map { said in
+    objects = []
+    for said in statement.objects.prefix(4) {
+      // "Two red balls" look alike also in what is left open.
+      if let twin = statement.objects.prefix(objects.count).firstIndex(of: said), said.partner == nil {
+        objects.append(objects[twin])
+        continue
+      }
       let colour = said.colour ?? random.pick(plainColours)
       let finish: Scene.Finish =
         colour.isMetallic ? .metal : said.finish ?? random.pick(weighted: [(.matte, 55), (.shiny, 45)])
-      return Object(
-        shape: said.shape, colour: colour, finish: finish, size: said.size ?? .medium,
-        kind: said.kind ?? .still, direction: said.direction, partner: said.partner)
+      objects.append(
+        Object(
+          shape: said.shape, colour: colour, finish: finish, size: said.size ?? .medium,
+          kind: said.kind ?? .still, direction: said.direction, partner: said.partner))
     }
     if objects.isEmpty {
       objects = [

@@ -98,7 +98,7 @@ struct FrameTracer {
       colour = albedo * (light.sun * sunShare * light.direction.y + light.ambient * open)
       if depth == 0 && (ground.kind == .wood || ground.kind == .checker) {
         // A polished floor mirrors faintly.
-        let mirror = schlick(-d.y, 0.03) * 0.55
+        let mirror = schlick(-d.y, 0.035) * 0.42
         if mirror > 0.02 {
           colour = mix(colour, trace(p, Vector(d.x, -d.y, d.z), depth: 1).colour, mirror)
         }

@@ -10,7 +10,7 @@ struct GroundSurface {
     case .checker: Vector(0.42, 0.41, 0.40)
     case .grass: Vector(0.10, 0.26, 0.05)
     case .sand: Vector(0.62, 0.47, 0.27)
-    case .wood: Vector(0.36, 0.20, 0.10)
+    case .wood: Vector(0.34, 0.165, 0.07)
     case .snow: Vector(0.82, 0.86, 0.92)
     case .water: Vector(0.02, 0.12, 0.17)
     }

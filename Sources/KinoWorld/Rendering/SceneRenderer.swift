@@ -101,12 +101,14 @@ public struct SceneRenderer: Sendable {
           samples.initializeElement(at: y &* width &+ x, to: sample)
         }
       }
+      // Ground textures and skies are band-limited; only mirrored things have edges within them.
+      let mirrors = tracer.ground.kind == .water
       encoding.withTable { encode in
         for y in 0..<height {
           for x in 0..<width {
             let index = y &* width &+ x
             var colour = samples[index].colour
-            if samplesPerEdgePixel > 1 && isEdge(samples, x, y) {
+            if samplesPerEdgePixel > 1 && isEdge(samples, x, y, groundHasEdges: mirrors) {
               colour = refined(tracer, fan, x, y, colour)
             }
             bytes[index &* 3] = encode(colour.x)
@@ -121,16 +123,17 @@ public struct SceneRenderer: Sendable {
   /// Tells whether a pixel differs from a neighbour in what it shows, or strongly in colour.
   @inline(__always)
   private func isEdge(
-    _ samples: UnsafeMutableBufferPointer<FrameTracer.Sample>, _ x: Int, _ y: Int
+    _ samples: UnsafeMutableBufferPointer<FrameTracer.Sample>, _ x: Int, _ y: Int,
+    groundHasEdges: Bool
   ) -> Bool {
     let index = y &* width &+ x
     let own = samples[index]
     @inline(__always)
     func differs(_ other: FrameTracer.Sample) -> Bool {
       if other.thing != own.thing { return true }
+      if own.thing < 0 && !groundHasEdges { return false }
       let gap = other.colour - own.colour
-      let floor: Float = own.thing == FrameTracer.skyThing ? 0.12 : 0.03
-      let limit = floor + 0.16 * max(own.colour.y, max(own.colour.x, own.colour.z))
+      let limit = 0.03 + 0.16 * max(own.colour.y, max(own.colour.x, own.colour.z))
       return max(abs(gap.x), max(abs(gap.y), abs(gap.z))) > limit
     }
     return x > 0 && differs(samples[index &- 1])
