@@ -29,7 +29,8 @@ struct SceneDraft {
   /// Gives every object its place and quantities, and frames the whole.
   func scene(using random: inout WorldRandom) -> Scene {
     var scene = Scene(
-      objects: objects.map { object(from: $0, using: &random) }, wall: nil, ground: ground, sky: sky,
+      objects: objects.map { object(from: $0, using: &random) }, wall: nil, ground: ground,
+      sky: sky,
       camera: Scene.Camera(
         motion: camera, target: SIMD3(), distance: 5, azimuth: random.uniform(-0.2, 0.2),
         elevation: random.uniform(0.09, 0.22), panAngle: objects.count == 1 ? 0.15 : 0.11),

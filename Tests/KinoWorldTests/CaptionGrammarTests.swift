@@ -31,7 +31,9 @@ struct CaptionGrammarTests {
         #expect(object.shape == said.shape && object.colour == said.colour, "\(text)")
         #expect(object.finish == said.finish && object.size == said.size ?? .medium, "\(text)")
         #expect(object.motion.kind == said.kind ?? .still, "\(text)")
-        if let direction = said.direction { #expect(object.motion.direction == direction, "\(text)") }
+        if let direction = said.direction {
+          #expect(object.motion.direction == direction, "\(text)")
+        }
       }
       for relation in told.relations {
         let shown = scene.relation(of: relation.first, to: relation.second)
@@ -74,7 +76,8 @@ struct CaptionGrammarTests {
     ("золотой", "золотое", "золотого", "золотым", "золотую"),
   ])
   func `Russian adjectives agree`(
-    _ masculine: String, _ neuter: String, _ genitive: String, _ instrumental: String, _ accusative: String
+    _ masculine: String, _ neuter: String, _ genitive: String, _ instrumental: String,
+    _ accusative: String
   ) {
     #expect(Declension.decline(masculine, .masculine, .accusative) == masculine)
     #expect(Declension.decline(masculine, .neuter, .nominative) == neuter)

@@ -20,7 +20,8 @@ struct KinematicsTests {
     let motion = scene.objects[0].motion
     let heights = (0..<4_000).map { motion.lift(at: Float($0) * 0.001) }
     var apexes: [Float] = [heights[0]]
-    for k in 1..<heights.count - 1 where heights[k] > heights[k - 1] && heights[k] >= heights[k + 1] {
+    for k in 1..<heights.count - 1 where heights[k] > heights[k - 1] && heights[k] >= heights[k + 1]
+    {
       apexes.append(heights[k])
     }
     #expect(apexes.count > 3)
@@ -61,7 +62,9 @@ struct KinematicsTests {
 
   @Test(arguments: Scene.Direction.allCases)
   func `Objects travel the way they are said to`(_ direction: Scene.Direction) throws {
-    let words = ["left": "left", "right": "right", "toward": "toward the camera", "away": "into the distance"]
+    let words = [
+      "left": "left", "right": "right", "toward": "toward the camera", "away": "into the distance",
+    ]
     let scene = try scene("a green cube slides \(words[direction.rawValue] ?? "")")
     let d = scene.position(of: 0, at: 1) - scene.position(of: 0, at: 0)
     #expect(dot(d, Scene.Motion(.slide, direction).heading) > 0.8)
@@ -74,7 +77,10 @@ struct KinematicsTests {
       for (index, object) in scene.objects.enumerated() where object.motion.kind != .still {
         var travel: Float = 0
         for step in 0..<12 {
-          let (a, b) = (scene.pose(of: index, at: Float(step) / 12), scene.pose(of: index, at: Float(step + 1) / 12))
+          let (a, b) = (
+            scene.pose(of: index, at: Float(step) / 12),
+            scene.pose(of: index, at: Float(step + 1) / 12)
+          )
           travel += length(b.position - a.position) + length(b.axes.x - a.axes.x)
         }
         #expect(travel > 0.6, "seed \(seed) \(object.motion.kind)")

@@ -56,7 +56,8 @@ struct PromptParserTests {
   @Test func `Three equal balls are equal also in what is left open`() throws {
     let scene = try Scene(parsing: "three balls jump")
     #expect(scene.objects.count == 3)
-    #expect(Set(scene.objects.map(\.colour)).count == 1 && Set(scene.objects.map(\.finish)).count == 1)
+    #expect(
+      Set(scene.objects.map(\.colour)).count == 1 && Set(scene.objects.map(\.finish)).count == 1)
   }
 
   @Test func `Only a place is enough`() throws {
@@ -64,7 +65,9 @@ struct PromptParserTests {
     #expect(scene.ground == .sand && scene.sky == .sunset && scene.objects.count == 1)
   }
 
-  @Test(arguments: ["", "   ", "\u{0}", "lorem ipsum dolor", "🎈🎉", "שלום עולם", "...,,,;;;", "1234567"])
+  @Test(arguments: [
+    "", "   ", "\u{0}", "lorem ipsum dolor", "🎈🎉", "שלום עולם", "...,,,;;;", "1234567",
+  ])
   func `A prompt without a known word is refused with examples`(_ prompt: String) {
     let error = #expect(throws: WorldError.self) { try Scene(parsing: prompt) }
     #expect(error?.code == .nothingUnderstood)
@@ -78,15 +81,19 @@ struct PromptParserTests {
     ]
     var random = WorldRandom(seed: 5)
     for _ in 0..<400 {
-      let prompt = (0..<1 + random.index(30)).map { _ in random.pick(pieces) }.joined(separator: " ")
+      let prompt = (0..<1 + random.index(30)).map { _ in random.pick(pieces) }.joined(
+        separator: " ")
       guard let scene = try? Scene(parsing: prompt) else { continue }
       #expect((1...4).contains(scene.objects.count), "\(prompt)")
       for object in scene.objects {
-        if let partner = object.partner { #expect(scene.objects.indices.contains(partner), "\(prompt)") }
+        if let partner = object.partner {
+          #expect(scene.objects.indices.contains(partner), "\(prompt)")
+        }
       }
       #expect(smallestGap(in: scene) > -1e-3, "\(prompt)")
     }
-    #expect(try Scene(parsing: String(repeating: "red ball bounces, ", count: 6_000)).objects.count == 4)
+    #expect(
+      try Scene(parsing: String(repeating: "red ball bounces, ", count: 6_000)).objects.count == 4)
     #expect(throws: WorldError.self) { try Scene(parsing: String(repeating: "x", count: 100_000)) }
   }
 

@@ -28,7 +28,9 @@ struct SceneRendererTests {
     let scene = try Scene(parsing: "a big matte \(colour) cube on snow on a cloudy day")
     let renderer = SceneRenderer(width: 64, height: 64)
     let clip = renderer.render(scene, frameCount: 1, framesPerSecond: 1)
-    let pixels = (0..<64 * 64).map { (Int(clip.pixels[$0 * 3]), Int(clip.pixels[$0 * 3 + 1]), Int(clip.pixels[$0 * 3 + 2])) }
+    let pixels = (0..<64 * 64).map {
+      (Int(clip.pixels[$0 * 3]), Int(clip.pixels[$0 * 3 + 1]), Int(clip.pixels[$0 * 3 + 2]))
+    }
     let matching = pixels.count { r, g, b in
       switch colour {
       case "red": r > g + 60 && r > b + 60
@@ -46,7 +48,8 @@ struct SceneRendererTests {
       let clip = renderer.render(try Scene(parsing: prompt), frameCount: 1, framesPerSecond: 1)
       return Double(clip.pixels.reduce(0) { $0 + Int($1) }) / Double(clip.pixels.count)
     }
-    #expect(try mean("a red ball on grass at night") < mean("a red ball on grass on a sunny day") - 30)
+    #expect(
+      try mean("a red ball on grass at night") < mean("a red ball on grass on a sunny day") - 30)
     for seed in 0..<60 as Range<UInt64> {
       let clip = renderer.render(Scene.random(seed: seed), frameCount: 1, framesPerSecond: 1)
       let (low, high) = (clip.pixels.min() ?? 0, clip.pixels.max() ?? 0)
@@ -80,7 +83,9 @@ struct SceneRendererTests {
     let solid = Solid(object, pose: Pose(position: SIMD3(0, 1, 0), axes: .yaw(0.3)))
     var random = WorldRandom(seed: 4)
     for _ in 0..<2_000 {
-      func point() -> Vector { Vector(random.uniform(-1.2, 1.2), random.uniform(-0.2, 2.2), random.uniform(-1.2, 1.2)) }
+      func point() -> Vector {
+        Vector(random.uniform(-1.2, 1.2), random.uniform(-0.2, 2.2), random.uniform(-1.2, 1.2))
+      }
       let (a, b) = (point(), point())
       #expect(abs(solid.distance(a) - solid.distance(b)) <= length(a - b) * 1.02 + 1e-4)
       if length(a - solid.center) > solid.bound { #expect(solid.distance(a) > -1e-4) }

@@ -68,15 +68,21 @@ struct SceneTests {
   @Test func `Every word of the vocabulary is drawn often`() {
     let scenes = (0..<4_000 as Range<UInt64>).map { Scene.random(seed: $0) }
     let objects = scenes.flatMap(\.objects)
-    for shape in Scene.Shape.allCases { #expect(objects.count { $0.shape == shape } > 250, "\(shape)") }
-    for colour in Scene.Colour.allCases { #expect(objects.count { $0.colour == colour } > 120, "\(colour)") }
+    for shape in Scene.Shape.allCases {
+      #expect(objects.count { $0.shape == shape } > 250, "\(shape)")
+    }
+    for colour in Scene.Colour.allCases {
+      #expect(objects.count { $0.colour == colour } > 120, "\(colour)")
+    }
     for kind in Scene.MotionKind.allCases {
       #expect(scenes.count { $0.objects[0].motion.kind == kind } > 150, "\(kind)")
     }
     for motion in Scene.CameraMotion.allCases {
       #expect(scenes.count { $0.camera.motion == motion } > 150, "\(motion)")
     }
-    for ground in Scene.Ground.allCases { #expect(scenes.count { $0.ground == ground } > 400, "\(ground)") }
+    for ground in Scene.Ground.allCases {
+      #expect(scenes.count { $0.ground == ground } > 400, "\(ground)")
+    }
     for sky in Scene.Sky.allCases { #expect(scenes.count { $0.sky == sky } > 400, "\(sky)") }
     let glass = Double(objects.count { $0.finish == .glass }) / Double(objects.count)
     #expect((0.1...0.2).contains(glass))
@@ -113,7 +119,9 @@ struct SceneTests {
         let d = scene.pose(of: 0, at: time).position - view.origin
         let depth = dot(d, view.forward)
         total += 1
-        if abs(dot(d, view.right)) < depth * half.x && abs(dot(d, view.up)) < depth * half.y { inside += 1 }
+        if abs(dot(d, view.right)) < depth * half.x && abs(dot(d, view.up)) < depth * half.y {
+          inside += 1
+        }
       }
     }
     #expect(Double(inside) / Double(total) > 0.99, "\(inside) of \(total)")

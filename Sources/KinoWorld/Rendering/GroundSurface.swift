@@ -22,7 +22,9 @@ struct GroundSurface {
   ///   - across: Width in metres that a pixel covers.
   ///   - along: Length in metres that it covers in the direction of view, `(x, z)` of which is `view`.
   @inline(__always)
-  func albedo(_ x: Float, _ z: Float, across: Float, along: Float, view: Vector, noise: Noise) -> Vector {
+  func albedo(_ x: Float, _ z: Float, across: Float, along: Float, view: Vector, noise: Noise)
+    -> Vector
+  {
     let base = GroundSurface.average(kind)
     let (px, pz) = (x + seed, z + seed * 0.61)
     switch kind {
