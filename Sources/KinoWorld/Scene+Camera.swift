@@ -16,7 +16,7 @@ extension Scene.Camera {
   /// Radians per second of an orbit.
   static let orbitSpeed: Float = 0.4
   /// How much farther away a dolly's far end is than its near end.
-  static let dollyRatio: Float = 1.6
+  static let dollyRatio: Float = 1.5
 
   /// Share of the move done at a time: steady from the start, softly stopping at 1.
   static func progress(_ t: Float) -> Float {
@@ -71,12 +71,16 @@ extension Scene {
     let base = SIMD3(object.anchor.x, object.restHeight, object.anchor.y)
     func line(_ range: ClosedRange<Float>) -> [SIMD3<Float>] {
       (0...16).map {
-        base + motion.heading * (range.lowerBound + (range.upperBound - range.lowerBound) * Float($0) / 16)
+        base + motion.heading
+          * (range.lowerBound + (range.upperBound - range.lowerBound) * Float($0) / 16)
       }
     }
     switch motion.kind {
     case .still:
-      guard let striker = objects.firstIndex(where: { $0.motion.kind == .collide && $0.partner == index })
+      guard
+        let striker = objects.firstIndex(where: {
+          $0.motion.kind == .collide && $0.partner == index
+        })
       else { return [base] }
       let range = collision(striker: striker).reach(ofStriker: false)
       let heading = objects[striker].motion.heading

@@ -54,7 +54,8 @@ extension Scene.Object {
     let half = Dimensions(shape).half * scale
     switch shape {
     case .sphere: return half.x
-    case .cylinder: return motion.kind == .roll ? (half.x * half.x + half.y * half.y).squareRoot() : half.x
+    case .cylinder:
+      return motion.kind == .roll ? (half.x * half.x + half.y * half.y).squareRoot() : half.x
     case .cone: return half.x
     case .torus, .disc, .octahedron: return half.x
     case .capsule: return half.x

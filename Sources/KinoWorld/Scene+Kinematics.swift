@@ -50,7 +50,9 @@ extension Scene {
     let upright = SIMD3(object.anchor.x, rest, object.anchor.y)
     switch motion.kind {
     case .still:
-      if let striker = objects.firstIndex(where: { $0.motion.kind == .collide && $0.partner == index }) {
+      if let striker = objects.firstIndex(where: {
+        $0.motion.kind == .collide && $0.partner == index
+      }) {
         return collisionPose(of: index, striker: striker, time: t)
       }
       return Pose(position: upright, axes: object.restingAxes)
@@ -209,7 +211,9 @@ extension Scene.Motion {
 
 extension Scene.Object {
   /// A ball's mark is tilted, so that any rotation shows.
-  var tilt: Rotation { shape == .sphere ? .around(SIMD3(0, 0, 1), 0.6) * .around(SIMD3(1, 0, 0), 0.5) : Rotation() }
+  var tilt: Rotation {
+    shape == .sphere ? .around(SIMD3(0, 0, 1), 0.6) * .around(SIMD3(1, 0, 0), 0.5) : Rotation()
+  }
 
   var restingAxes: Rotation { .yaw(yaw) * tilt }
 
@@ -222,7 +226,8 @@ extension Scene.Object {
     switch shape {
     case .cylinder:
       // The axis lies across the path.
-      return turn * (abs(axis.z) > 0.5 ? .around(SIMD3(1, 0, 0), .pi / 2) : .around(SIMD3(0, 0, 1), .pi / 2))
+      return turn
+        * (abs(axis.z) > 0.5 ? .around(SIMD3(1, 0, 0), .pi / 2) : .around(SIMD3(0, 0, 1), .pi / 2))
     case .capsule:
       return turn * (abs(axis.z) > 0.5 ? .yaw(.pi / 2) : Rotation())
     case .torus, .disc:

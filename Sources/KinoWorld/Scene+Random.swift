@@ -57,7 +57,8 @@ extension SceneDraft {
   static let wallColours: [Scene.Colour] = [.gray, .white, .brown]
 
   private static func randomObject(using random: inout WorldRandom) -> Object {
-    let shape = random.pick(weighted: Scene.Shape.allCases.map { ($0, $0 == .sphere ? 2.5 : $0 == .cube ? 1.6 : 1) })
+    let shape = random.pick(
+      weighted: Scene.Shape.allCases.map { ($0, $0 == .sphere ? 2.5 : $0 == .cube ? 1.6 : 1) })
     let colour = random.pick(weighted: Scene.Colour.allCases.map { ($0, $0.isMetallic ? 0.45 : 1) })
     return Object(
       shape: shape, colour: colour, finish: randomFinish(for: colour, using: &random),
@@ -65,7 +66,9 @@ extension SceneDraft {
   }
 
   /// Draws a finish that suits the colour: gold and silver are metal, black glass would look opaque.
-  static func randomFinish(for colour: Scene.Colour, using random: inout WorldRandom) -> Scene.Finish {
+  static func randomFinish(for colour: Scene.Colour, using random: inout WorldRandom)
+    -> Scene.Finish
+  {
     if colour.isMetallic { return .metal }
     let finish: Scene.Finish = random.pick(
       weighted: [(.matte, 41), (.shiny, 31), (.metal, 13), (.glass, 15)])

@@ -15,9 +15,11 @@ extension SceneDraft {
     var candidates = 0
     for attempt in 0..<400 {
       propose(&scene, spread: 0.8 + 0.012 * Float(attempt), using: &random)
-      let relationsHold = attempt > 250 || constraints.allSatisfy {
-        scene.relation(of: $0.first, to: $0.second) == $0.relation
-      }
+      let relationsHold =
+        attempt > 250
+        || constraints.allSatisfy {
+          scene.relation(of: $0.first, to: $0.second) == $0.relation
+        }
       guard relationsHold && scene.isUncrowded(hidingAllowed: attempt > 150) else { continue }
       let spread = scene.spread
       if spread < best?.spread ?? .infinity { best = (scene, spread) }
@@ -48,8 +50,33 @@ extension SceneDraft {
       }
       scene.objects[index].anchor = place
     }
+    for constraint in constraints {
+      satisfy(constraint, in: &scene, spread: max(1, spread), using: &random)
+    }
     attachPartners(&scene)
     attachWall(&scene)
+  }
+
+  /// Moves the first object to where it should be, seen from the second.
+  private func satisfy(
+    _ constraint: Constraint, in scene: inout Scene, spread: Float, using random: inout WorldRandom
+  ) {
+    let (first, second) = (scene.objects[constraint.first], scene.objects[constraint.second])
+    let reach = (first.footprint + second.footprint) * spread
+    var offset = SIMD2(random.uniform(-1.1, 1.1), random.uniform(0.95, 1.7)) * reach
+    if constraint.relation == .leftOf || constraint.relation == .rightOf {
+      offset = SIMD2(random.uniform(1.05, 1.7), random.uniform(-0.7, 0.7)) * reach
+    }
+    // Things that cross the picture keep their place along the way.
+    if first.travelsAcross || second.travelsAcross {
+      offset.x = first.anchor.x - second.anchor.x
+    }
+    switch constraint.relation {
+    case .rightOf, .inFrontOf: break
+    case .leftOf: offset.x = -offset.x
+    case .behind: offset.y = -offset.y
+    }
+    scene.objects[constraint.first].anchor = second.anchor + offset
   }
 
   /// Puts partners where a collision or a circle needs them.
@@ -78,7 +105,7 @@ extension SceneDraft {
     let gap = hider.footprint + Scene.Wall.halfDepth + 0.25
     scene.wall = Scene.Wall(
       colour: wallColour ?? .gray, anchor: SIMD2(hider.anchor.x, hider.anchor.y + gap),
-      width: 2 * hider.footprint + 0.35, height: height * 1.3 + 0.15)
+      width: 1.7 * hider.footprint + 0.2, height: height * 1.3 + 0.15)
   }
 
   private func isLed(_ index: Int) -> Bool { objects.contains { $0.partner == index } }
@@ -156,7 +183,9 @@ extension Scene {
     let d = a.anchor - b.anchor
     let reach = a.footprint + b.footprint
     if a.staysInPlace && b.staysInPlace {
-      let isStruck = objects.contains { $0.motion.kind == .collide && ($0.partner == first || $0.partner == second) }
+      let isStruck = objects.contains {
+        $0.motion.kind == .collide && ($0.partner == first || $0.partner == second)
+      }
       if isStruck { return nil }
       if abs(d.x) > max(0.55 * reach, abs(d.y) * 0.9) { return d.x < 0 ? .leftOf : .rightOf }
       if abs(d.y) > max(0.6 * reach, abs(d.x) * 1.15) { return d.y < 0 ? .behind : .inFrontOf }

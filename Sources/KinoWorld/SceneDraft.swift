@@ -29,7 +29,8 @@ struct SceneDraft {
   /// Gives every object its place and quantities, and frames the whole.
   func scene(using random: inout WorldRandom) -> Scene {
     var scene = Scene(
-      objects: objects.map { object(from: $0, using: &random) }, wall: nil, ground: ground, sky: sky,
+      objects: objects.map { object(from: $0, using: &random) }, wall: nil, ground: ground,
+      sky: sky,
       camera: Scene.Camera(
         motion: camera, target: SIMD3(), distance: 5, azimuth: random.uniform(-0.2, 0.2),
         elevation: random.uniform(0.09, 0.22), panAngle: objects.count == 1 ? 0.15 : 0.11),
@@ -82,7 +83,7 @@ struct SceneDraft {
       motion.speed = random.uniform(1.15, 1.45)
       motion.extent = random.uniform(1.1, 1.3)
     case .passBehind:
-      motion.speed = random.uniform(1.5, 1.8)
+      motion.speed = random.uniform(1.6, 1.9)
       motion.extent = 1.3 + object.footprint * 0.3
     case .spin: motion.speed = random.uniform(2.6, 4.2)
     case .circle:

@@ -6,7 +6,8 @@ extension Scene {
 
   /// An object's colour. Gold and silver are always metal.
   public enum Colour: String, Codable, CaseIterable, Hashable, Sendable {
-    case red, green, blue, yellow, orange, purple, pink, cyan, white, black, brown, gray, gold, silver
+    case red, green, blue, yellow, orange, purple, pink, cyan, white, black, brown, gray, gold,
+      silver
 
     /// Tells whether the colour only makes sense as a metal.
     public var isMetallic: Bool { self == .gold || self == .silver }
@@ -71,7 +72,9 @@ extension Scene {
     }
 
     /// Tells whether the motion is told wrongly without a direction.
-    var needsDirection: Bool { self == .roll || self == .slide || self == .collide || self == .passBehind }
+    var needsDirection: Bool {
+      self == .roll || self == .slide || self == .collide || self == .passBehind
+    }
   }
 }
 

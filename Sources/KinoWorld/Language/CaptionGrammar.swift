@@ -36,12 +36,15 @@ public struct CaptionGrammar: Sendable {
 
   /// Joins a caption's parts: clauses about objects, then where, when and how it is filmed.
   static func assemble(
-    clauses: [String], setting: [String], camera: String?, length: CaptionLength, conjunctions: [String], opening: String,
+    clauses: [String], setting: [String], camera: String?, length: CaptionLength,
+    conjunctions: [String], opening: String,
     using random: inout WorldRandom
   ) -> String {
     if length == .short {
       var text = clauses.joined(separator: ", ")
-      if !setting.isEmpty { text += (random.chance(0.3) ? ", " : " ") + setting.joined(separator: " ") }
+      if !setting.isEmpty {
+        text += (random.chance(0.3) ? ", " : " ") + setting.joined(separator: " ")
+      }
       if let camera { text += ", " + camera }
       return text
     }

@@ -96,18 +96,23 @@ struct CaptionPlan {
   }
 
   /// Relates later objects to ones already told whose shape and colour name them alone.
-  private mutating func addRelations(_ scene: Scene, _ odds: Float, using random: inout WorldRandom) {
+  private mutating func addRelations(_ scene: Scene, _ odds: Float, using random: inout WorldRandom)
+  {
     var told: [Int] = []
     for position in groups.indices {
       let group = groups[position]
-      if group.indices.count == 1, let first = group.indices.first, scene.objects[first].partner == nil {
+      if group.indices.count == 1, let first = group.indices.first,
+        scene.objects[first].partner == nil
+      {
         let candidates = told.compactMap { second -> SceneStatement.Relation? in
           guard scene.isUnique(second), let relation = scene.relation(of: first, to: second) else {
             return nil
           }
           return SceneStatement.Relation(first: first, relation: relation, second: second)
         }
-        if !candidates.isEmpty && random.chance(odds) { groups[position].relation = random.pick(candidates) }
+        if !candidates.isEmpty && random.chance(odds) {
+          groups[position].relation = random.pick(candidates)
+        }
       }
       told += group.indices
       if let partner = scene.objects[group.indices[0]].partner { told.append(partner) }
@@ -128,7 +133,9 @@ struct CaptionPlan {
         statement.objects[statement.objects.count - 1].partner = statement.objects.count
         statement.objects.append(said(scene.objects[partner], group, motion: false))
       }
-      if let relation = group.relation, let first = numbers[relation.first], let second = numbers[relation.second] {
+      if let relation = group.relation, let first = numbers[relation.first],
+        let second = numbers[relation.second]
+      {
         statement.relations.append(
           SceneStatement.Relation(first: first, relation: relation.relation, second: second))
       }

@@ -37,10 +37,15 @@ struct EnglishWriter {
     var choices = English.verbs[kind] ?? []
     if let partner = object.partner, kind == .circle {
       choices = English.circling
-      return [form(random.pick(choices), 1, isFragment), nounPhrase(partner, group, hasArticle: true, count: 1)]
+      return [
+        form(random.pick(choices), 1, isFragment),
+        nounPhrase(partner, group, hasArticle: true, count: 1),
+      ]
     }
     var words = [form(random.pick(choices), group.indices.count, isFragment)]
-    if let partner = object.partner { words.append(nounPhrase(partner, group, hasArticle: true, count: 1)) }
+    if let partner = object.partner {
+      words.append(nounPhrase(partner, group, hasArticle: true, count: 1))
+    }
     if kind == .passBehind {
       let colour = plan.tellsWallColour ? (scene.wall?.colour.rawValue ?? "gray") + " " : ""
       words.append("behind a \(colour)wall")
@@ -69,7 +74,9 @@ struct EnglishWriter {
   ) -> String {
     let object = scene.objects[index]
     var words: [String] = []
-    if group.tellsSize && object.size != .medium { words.append(random.pick(English.sizes[object.size] ?? [])) }
+    if group.tellsSize && object.size != .medium {
+      words.append(random.pick(English.sizes[object.size] ?? []))
+    }
     let tellsFinish = group.tellsFinish && !object.colour.isMetallic
     let finish = tellsFinish ? random.pick(English.finishes[object.finish] ?? []) : nil
     let isMaterial = finish == "metal" || finish == "glass"
@@ -97,7 +104,9 @@ enum English {
     var rest: String = ""
 
     init(_ singular: String, _ plural: String, _ participle: String, _ rest: String = "") {
-      (self.singular, self.plural, self.participle, self.rest) = (singular, plural, participle, rest)
+      (self.singular, self.plural, self.participle, self.rest) = (
+        singular, plural, participle, rest
+      )
     }
   }
 
@@ -121,7 +130,9 @@ enum English {
     .glass: ["glass", "transparent"],
   ]
 
-  static let sizes: [Scene.Size: [String]] = [.small: ["small", "little"], .big: ["big", "large"]]
+  static let sizes: [Scene.Size: [String]] = [
+    .small: ["small", "little"], .big: ["big", "large"],
+  ]
 
   static let verbs: [Scene.MotionKind: [Verb]] = [
     .still: [
@@ -136,7 +147,8 @@ enum English {
       Verb("spins", "spin", "spinning", "in place"),
     ],
     .circle: [
-      Verb("moves", "move", "moving", "in a circle"), Verb("goes", "go", "going", "around in circles"),
+      Verb("moves", "move", "moving", "in a circle"),
+      Verb("goes", "go", "going", "around in circles"),
     ],
     .fall: [
       Verb("falls", "fall", "falling"), Verb("drops", "drop", "dropping"),
@@ -148,7 +160,8 @@ enum English {
       Verb("bumps", "bump", "bumping", "into"), Verb("collides", "collide", "colliding", "with"),
     ],
     .passBehind: [
-      Verb("passes", "pass", "passing"), Verb("moves", "move", "moving"), Verb("goes", "go", "going"),
+      Verb("passes", "pass", "passing"), Verb("moves", "move", "moving"),
+      Verb("goes", "go", "going"),
     ],
   ]
 
@@ -182,16 +195,25 @@ enum English {
     .day: ["on a sunny day", "in daylight", "under a blue sky", "on a bright day"],
     .sunset: ["at sunset", "in the evening light", "under a sunset sky", "at dusk"],
     .night: ["at night", "under a starry sky", "in the moonlight"],
-    .overcast: ["on a cloudy day", "under an overcast sky", "under a cloudy sky", "on an overcast day"],
+    .overcast: [
+      "on a cloudy day", "under an overcast sky", "under a cloudy sky", "on an overcast day",
+    ],
   ]
 
   static let cameras: [Scene.CameraMotion: [String]] = [
     .still: ["the camera is still", "the camera does not move", "static camera"],
-    .orbit: ["the camera orbits around the scene", "the camera circles the scene", "the camera moves around the scene"],
+    .orbit: [
+      "the camera orbits around the scene", "the camera circles the scene",
+      "the camera moves around the scene",
+    ],
     .dollyIn: ["the camera moves in", "the camera moves closer", "the camera pushes in"],
     .dollyOut: ["the camera pulls back", "the camera moves away", "the camera pulls out"],
-    .panLeft: ["the camera pans left", "the camera pans to the left", "the camera turns to the left"],
-    .panRight: ["the camera pans right", "the camera pans to the right", "the camera turns to the right"],
+    .panLeft: [
+      "the camera pans left", "the camera pans to the left", "the camera turns to the left",
+    ],
+    .panRight: [
+      "the camera pans right", "the camera pans to the right", "the camera turns to the right",
+    ],
     .rise: ["the camera rises", "the camera moves up", "the camera slowly rises"],
     .shake: ["the camera shakes", "handheld camera", "the camera is shaky"],
   ]

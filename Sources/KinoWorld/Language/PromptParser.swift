@@ -20,7 +20,10 @@ struct PromptParser {
     var isDefinite = false
   }
 
-  private enum Role { case subject, partner, circled, related(Scene.Relation) }
+  private enum Role {
+    case subject, partner, circled
+    case related(Scene.Relation)
+  }
 
   private(set) var statement = SceneStatement()
   private var adjectives = Adjectives()
@@ -132,7 +135,9 @@ struct PromptParser {
     switch role {
     case .related(let relation) where !subject.isEmpty:
       let said = SceneStatement.Relation(first: subject[0], relation: relation, second: other)
-      if other != subject[0] && !statement.relations.contains(said) { statement.relations.append(said) }
+      if other != subject[0] && !statement.relations.contains(said) {
+        statement.relations.append(said)
+      }
     case .partner where !subject.isEmpty:
       if other != subject[0] { statement.objects[subject[0]].partner = other }
     case .circled where !subject.isEmpty:
@@ -162,7 +167,8 @@ struct PromptParser {
     return statement.objects.indices.first {
       let object = statement.objects[$0]
       if !isSubject && subject.contains($0) { return false }
-      return object.shape == shape && (adjectives.colour == nil || adjectives.colour == object.colour)
+      return object.shape == shape
+        && (adjectives.colour == nil || adjectives.colour == object.colour)
         && (adjectives.finish == nil || adjectives.finish == object.finish)
         && (adjectives.size == nil || adjectives.size == object.size)
     }
@@ -208,7 +214,10 @@ struct PromptParser {
   private mutating func readMotion(_ named: Scene.MotionKind?) {
     if isAboutCamera { return }
     // "stands still" says the same thing twice.
-    if subjectActs && (named == .still || subject.contains { statement.objects[$0].kind == named }) { return }
+    if subjectActs && (named == .still || subject.contains { statement.objects[$0].kind == named })
+    {
+      return
+    }
     if subject.isEmpty || subjectActs && named != .circle {
       if subject.isEmpty || named != nil { waitingMotion = named ?? .slide }
       return

@@ -28,7 +28,9 @@ struct RussianWriter {
       words.append(name(relation.second, choice.grammaticalCase))
     }
     // In a fragment the verb may come first: "катится красный шар".
-    if isFragment && group.tellsMotion && words.count == 2 && object.partner == nil { words.swapAt(0, 1) }
+    if isFragment && group.tellsMotion && words.count == 2 && object.partner == nil {
+      words.swapAt(0, 1)
+    }
     return words.joined(separator: " ")
   }
 
@@ -36,11 +38,15 @@ struct RussianWriter {
     let kind = object.motion.kind
     let isPlural = group.indices.count > 1
     if let partner = object.partner, kind == .circle {
-      return [random.pick(["движется вокруг", "кружит вокруг"]), nounPhrase(partner, group, .genitive, count: 1)]
+      return [
+        random.pick(["движется вокруг", "кружит вокруг"]),
+        nounPhrase(partner, group, .genitive, count: 1),
+      ]
     }
     if let partner = object.partner {
       let verb = random.pick(Russian.hits)
-      return [verb.text, nounPhrase(partner, group, verb.grammaticalCase, count: 1)] + direction(object, group)
+      return [verb.text, nounPhrase(partner, group, verb.grammaticalCase, count: 1)]
+        + direction(object, group)
     }
     let verb = random.pick(Russian.verbs[kind] ?? [])
     var words = [isPlural ? verb.plural : verb.singular]
@@ -48,7 +54,8 @@ struct RussianWriter {
     if kind == .passBehind {
       var adjective = ""
       if plan.tellsWallColour, let wall = scene.wall {
-        adjective = Declension.decline(Russian.adjective(wall.colour), .feminine, .instrumental) + " "
+        adjective =
+          Declension.decline(Russian.adjective(wall.colour), .feminine, .instrumental) + " "
       }
       words.append("за \(adjective)стеной")
     }
@@ -105,10 +112,12 @@ enum Declension {
     let kind = Kind(adjective)
     switch (gender, grammaticalCase) {
     case (.masculine, .nominative), (.masculine, .accusative): return adjective
-    case (.neuter, .nominative), (.neuter, .accusative): return stem + (kind.isSoft || kind.isHissing ? "ее" : "ое")
+    case (.neuter, .nominative), (.neuter, .accusative):
+      return stem + (kind.isSoft || kind.isHissing ? "ее" : "ое")
     case (.masculine, .genitive), (.neuter, .genitive):
       return stem + (kind.isSoft || kind.isHissing ? "его" : "ого")
-    case (.masculine, .instrumental), (.neuter, .instrumental): return stem + (kind.takesI ? "им" : "ым")
+    case (.masculine, .instrumental), (.neuter, .instrumental):
+      return stem + (kind.takesI ? "им" : "ым")
     case (.feminine, .nominative): return stem + (kind.isSoft ? "яя" : "ая")
     case (.feminine, .accusative): return stem + (kind.isSoft ? "юю" : "ую")
     case (.feminine, .genitive), (.feminine, .instrumental):
@@ -148,7 +157,9 @@ enum Russian {
     var gender: Declension.Gender
     var accusative: String
 
-    init(_ nominative: String, _ genitive: String, _ instrumental: String, _ gender: Declension.Gender) {
+    init(
+      _ nominative: String, _ genitive: String, _ instrumental: String, _ gender: Declension.Gender
+    ) {
       (self.nominative, self.genitive, self.instrumental) = (nominative, genitive, instrumental)
       self.gender = gender
       accusative = gender == .feminine ? String(nominative.dropLast()) + "у" : nominative
@@ -176,7 +187,9 @@ enum Russian {
 
   static let nouns: [Scene.Shape: [Noun]] = [
     .sphere: [Noun("шар", "шара", "шаром", .masculine), Noun("мяч", "мяча", "мячом", .masculine)],
-    .cube: [Noun("куб", "куба", "кубом", .masculine), Noun("кубик", "кубика", "кубиком", .masculine)],
+    .cube: [
+      Noun("куб", "куба", "кубом", .masculine), Noun("кубик", "кубика", "кубиком", .masculine),
+    ],
     .cylinder: [Noun("цилиндр", "цилиндра", "цилиндром", .masculine)],
     .cone: [Noun("конус", "конуса", "конусом", .masculine)],
     .torus: [Noun("кольцо", "кольца", "кольцом", .neuter)],
@@ -215,15 +228,22 @@ enum Russian {
   ]
 
   static let verbs: [Scene.MotionKind: [Verb]] = [
-    .still: [Verb("стоит", "стоят", "неподвижно"), Verb("стоит", "стоят"), Verb("не движется", "не движутся")],
-    .bounce: [Verb("подпрыгивает", "подпрыгивают"), Verb("отскакивает", "отскакивают", "от земли")],
+    .still: [
+      Verb("стоит", "стоят", "неподвижно"), Verb("стоит", "стоят"),
+      Verb("не движется", "не движутся"),
+    ],
+    .bounce: [
+      Verb("подпрыгивает", "подпрыгивают"), Verb("отскакивает", "отскакивают", "от земли"),
+    ],
     .roll: [Verb("катится", "катятся")],
     .slide: [Verb("скользит", "скользят")],
     .spin: [Verb("вращается", "вращаются"), Verb("крутится", "крутятся", "на месте")],
     .circle: [Verb("движется", "движутся", "по кругу"), Verb("едет", "едут", "по кругу")],
     .fall: [Verb("падает", "падают"), Verb("падает", "падают", "сверху")],
     .jump: [Verb("прыгает", "прыгают")],
-    .passBehind: [Verb("проходит", "проходят"), Verb("движется", "движутся"), Verb("скрывается", "скрываются")],
+    .passBehind: [
+      Verb("проходит", "проходят"), Verb("движется", "движутся"), Verb("скрывается", "скрываются"),
+    ],
   ]
 
   static let hits: [Governor] = [
@@ -238,13 +258,16 @@ enum Russian {
   static let relations: [Scene.Relation: [Governor]] = [
     .leftOf: [("слева от", .genitive), ("левее", .genitive)],
     .rightOf: [("справа от", .genitive), ("правее", .genitive)],
-    .inFrontOf: [("перед", .instrumental)], .behind: [("за", .instrumental), ("позади", .genitive)],
+    .inFrontOf: [("перед", .instrumental)],
+    .behind: [("за", .instrumental), ("позади", .genitive)],
   ]
 
   static let grounds: [Scene.Ground: [String]] = [
     .checker: ["на клетчатом полу", "на шахматном полу", "на шахматной доске"],
-    .grass: ["на траве", "на лужайке", "на зелёной траве"], .sand: ["на песке", "на песчаном пляже"],
-    .wood: ["на деревянном полу", "на досках", "на паркете"], .snow: ["на снегу", "на заснеженном поле"],
+    .grass: ["на траве", "на лужайке", "на зелёной траве"],
+    .sand: ["на песке", "на песчаном пляже"],
+    .wood: ["на деревянном полу", "на досках", "на паркете"],
+    .snow: ["на снегу", "на заснеженном поле"],
     .water: ["на воде", "на поверхности воды", "на озере"],
   ]
 

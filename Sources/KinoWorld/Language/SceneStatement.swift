@@ -34,13 +34,23 @@ extension SceneDraft {
   /// Fills in what a statement leaves open, and makes it consistent.
   init(_ statement: SceneStatement, using random: inout WorldRandom) {
     let plainColours = Scene.Colour.allCases.filter { !$0.isMetallic }
-    objects = statement.objects.prefix(4).map { said in
+    objects = []
+    for said in statement.objects.prefix(4) {
+      // "Two red balls" look alike also in what is left open.
+      if let twin = statement.objects.prefix(objects.count).firstIndex(of: said),
+        said.partner == nil
+      {
+        objects.append(objects[twin])
+        continue
+      }
       let colour = said.colour ?? random.pick(plainColours)
       let finish: Scene.Finish =
-        colour.isMetallic ? .metal : said.finish ?? random.pick(weighted: [(.matte, 55), (.shiny, 45)])
-      return Object(
-        shape: said.shape, colour: colour, finish: finish, size: said.size ?? .medium,
-        kind: said.kind ?? .still, direction: said.direction, partner: said.partner)
+        colour.isMetallic
+        ? .metal : said.finish ?? random.pick(weighted: [(.matte, 55), (.shiny, 45)])
+      objects.append(
+        Object(
+          shape: said.shape, colour: colour, finish: finish, size: said.size ?? .medium,
+          kind: said.kind ?? .still, direction: said.direction, partner: said.partner))
     }
     if objects.isEmpty {
       objects = [
@@ -64,10 +74,16 @@ extension SceneDraft {
     var hasCollision = false
     var hasHider = false
     for index in objects.indices {
-      if objects[index].kind == .roll && !objects[index].shape.canRoll { objects[index].kind = .slide }
+      if objects[index].kind == .roll && !objects[index].shape.canRoll {
+        objects[index].kind = .slide
+      }
       switch objects[index].kind {
       case .collide where hasCollision:
-        if objects[index].partner != nil { objects[index].kind = .slide } else { objects[index].kind = .still }
+        if objects[index].partner != nil {
+          objects[index].kind = .slide
+        } else {
+          objects[index].kind = .still
+        }
         objects[index].partner = nil
       case .collide:
         hasCollision = true
@@ -89,7 +105,8 @@ extension SceneDraft {
 
   private mutating func settleCollision(of index: Int, using random: inout WorldRandom) {
     var partner = objects[index].partner
-    if partner == nil || partner == index || partner.map({ !objects.indices.contains($0) }) == true {
+    if partner == nil || partner == index || partner.map({ !objects.indices.contains($0) }) == true
+    {
       partner = objects.indices.first { $0 > index && objects[$0].partner == nil }
     }
     if partner == nil && objects.count < 4 {

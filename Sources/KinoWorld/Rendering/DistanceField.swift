@@ -128,7 +128,8 @@ func softMax(_ a: Float, _ b: Float, _ k: Float) -> Float {
 extension DistanceField {
   /// Follows a ray to the surface; returns the distance along it, or -1 for a miss.
   @inline(__always)
-  func march(_ o: Vector, _ d: Vector, from start: Float, to end: Float, tolerance: Float) -> Float {
+  func march(_ o: Vector, _ d: Vector, from start: Float, to end: Float, tolerance: Float) -> Float
+  {
     var t = start
     for _ in 0..<48 {
       let gap = distance(o + d * t)
@@ -169,7 +170,10 @@ extension DistanceField {
   @inline(__always)
   func normal(_ p: Vector) -> Vector {
     let e: Float = 0.004
-    let a = Vector(1, -1, -1), b = Vector(-1, -1, 1), c = Vector(-1, 1, -1), d = Vector(1, 1, 1)
+    let a = Vector(1, -1, -1)
+    let b = Vector(-1, -1, 1)
+    let c = Vector(-1, 1, -1)
+    let d = Vector(1, 1, 1)
     let (va, vb) = (distance(p + a * e), distance(p + b * e))
     let (vc, vd) = (distance(p + c * e), distance(p + d * e))
     return normalize(a * va + b * vb + c * vc + d * vd)

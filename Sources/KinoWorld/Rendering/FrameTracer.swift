@@ -98,7 +98,7 @@ struct FrameTracer {
       colour = albedo * (light.sun * sunShare * light.direction.y + light.ambient * open)
       if depth == 0 && (ground.kind == .wood || ground.kind == .checker) {
         // A polished floor mirrors faintly.
-        let mirror = schlick(-d.y, 0.03) * 0.55
+        let mirror = schlick(-d.y, 0.035) * 0.42
         if mirror > 0.02 {
           colour = mix(colour, trace(p, Vector(d.x, -d.y, d.z), depth: 1).colour, mirror)
         }
@@ -111,11 +111,13 @@ struct FrameTracer {
     _ p: Vector, _ d: Vector, _ along: Float, _ depth: Int, open: Float, sunShare: Vector
   ) -> Vector {
     let n = ground.waterNormal(p.x, p.z, along: along)
-    let body = GroundSurface.average(.water) * (light.sun * sunShare * 0.9 + light.ambient * (1.4 * open))
+    let body =
+      GroundSurface.average(.water) * (light.sun * sunShare * 0.9 + light.ambient * (1.4 * open))
     var r = reflect(d, n)
     r.y = max(r.y, 0.01)
     r = normalize(r)
-    let mirrored = depth == 0 ? trace(p, r, depth: 1).colour : light.colour(r, noise: noise, pixel: pixel)
+    let mirrored =
+      depth == 0 ? trace(p, r, depth: 1).colour : light.colour(r, noise: noise, pixel: pixel)
     let glint = specular(n, d, power: 6) * sunShare.x
     return mix(body, mirrored, schlick(-dot(d, n), 0.06) * 0.85) + light.sun * (glint * 0.6)
   }
@@ -149,7 +151,8 @@ struct FrameTracer {
       let tint = pointwiseMin(albedo * 0.88 + 0.1, Vector(repeating: 1))
       let edge = schlick(-dot(n, d), 0)
       let reflected = mirror(p, n, d, depth) * mix(tint, Vector(repeating: 1), edge)
-      return diffuse * 0.22 + reflected * (0.88 * (0.55 + 0.45 * open)) + lit * tint * (specular(n, d, power: 7) * 1.6)
+      return diffuse * 0.34 + reflected * (0.88 * (0.55 + 0.45 * open)) + lit * tint
+        * (specular(n, d, power: 7) * 1.6)
     }
   }
 
@@ -190,7 +193,8 @@ struct FrameTracer {
     var body = behind * tint + solid.albedo * (light.ambient * 0.16 + light.sun * 0.1)
     if mark > 0 { body = mix(body, solid.mark * (light.ambient + light.sun * 0.5), mark * 0.6) }
     let fresnel = schlick(-dot(n, d), 0.05)
-    return mix(body, mirror(p, n, d, 0), fresnel) + light.sun * sunShare * (specular(n, d, power: 7) * 1.4)
+    return mix(body, mirror(p, n, d, 0), fresnel) + light.sun * sunShare
+      * (specular(n, d, power: 7) * 1.4)
   }
 
   /// The refracted direction, or the mirrored one where nothing gets through.

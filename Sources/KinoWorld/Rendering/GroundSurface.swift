@@ -10,7 +10,7 @@ struct GroundSurface {
     case .checker: Vector(0.42, 0.41, 0.40)
     case .grass: Vector(0.10, 0.26, 0.05)
     case .sand: Vector(0.62, 0.47, 0.27)
-    case .wood: Vector(0.36, 0.20, 0.10)
+    case .wood: Vector(0.34, 0.165, 0.07)
     case .snow: Vector(0.82, 0.86, 0.92)
     case .water: Vector(0.02, 0.12, 0.17)
     }
@@ -22,7 +22,9 @@ struct GroundSurface {
   ///   - across: Width in metres that a pixel covers.
   ///   - along: Length in metres that it covers in the direction of view, `(x, z)` of which is `view`.
   @inline(__always)
-  func albedo(_ x: Float, _ z: Float, across: Float, along: Float, view: Vector, noise: Noise) -> Vector {
+  func albedo(_ x: Float, _ z: Float, across: Float, along: Float, view: Vector, noise: Noise)
+    -> Vector
+  {
     let base = GroundSurface.average(kind)
     let (px, pz) = (x + seed, z + seed * 0.61)
     switch kind {

@@ -84,7 +84,8 @@ struct Light {
     if h < 0.015 { return sky }
     let scale = 1.1 / (h + 0.16)
     let (x, y) = (d.x * scale + seed, d.z * scale + seed * 0.37)
-    let n = noise(x, y) * 0.6 + noise(x * 2.3 + 7, y * 2.3) * 0.28 + noise(x * 5.1, y * 5.1 + 3) * 0.12
+    let n =
+      noise(x, y) * 0.6 + noise(x * 2.3 + 7, y * 2.3) * 0.28 + noise(x * 5.1, y * 5.1 + 3) * 0.12
     let cover = smoothstep(low, high, n) * smoothstep(0.015, 0.16, h)
     return mix(sky, tint, cover * 0.85)
   }

@@ -13,7 +13,8 @@ public struct RenderedClip: Hashable, Sendable {
 
   /// Wraps bytes; traps unless there are `frameCount * height * width * 3` of them.
   public init(width: Int, height: Int, frameCount: Int, framesPerSecond: Double, pixels: [UInt8]) {
-    precondition(pixels.count == frameCount * height * width * 3,
+    precondition(
+      pixels.count == frameCount * height * width * 3,
       "RenderedClip: \(pixels.count) bytes for [\(frameCount), \(height), \(width), 3]")
     self.width = width
     self.height = height

@@ -36,9 +36,11 @@ public struct SceneRenderer: Sendable {
   ///   - startTime: The scene's time at the first frame, in seconds.
   ///   - threads: Frames drawn at the same time, at least 1; does not change the result.
   public func render(
-    _ scene: Scene, frameCount: Int, framesPerSecond: Double, startTime: Double = 0, threads: Int = 1
+    _ scene: Scene, frameCount: Int, framesPerSecond: Double, startTime: Double = 0,
+    threads: Int = 1
   ) -> RenderedClip {
-    precondition(frameCount >= 0 && framesPerSecond > 0 && threads > 0,
+    precondition(
+      frameCount >= 0 && framesPerSecond > 0 && threads > 0,
       "SceneRenderer: \(frameCount) frames at \(framesPerSecond)/s on \(threads) threads")
     let frameSize = width * height * 3
     let pixels = [UInt8](unsafeUninitializedCapacity: frameCount * frameSize) { buffer, count in
@@ -46,7 +48,8 @@ public struct SceneRenderer: Sendable {
       // Each frame writes its own part of the buffer, which outlives the calls.
       nonisolated(unsafe) let pixels = buffer
       @Sendable func draw(_ frame: Int) {
-        let part = UnsafeMutableBufferPointer(rebasing: pixels[frame * frameSize..<(frame + 1) * frameSize])
+        let part = UnsafeMutableBufferPointer(
+          rebasing: pixels[frame * frameSize..<(frame + 1) * frameSize])
         renderFrame(scene, time: startTime + Double(frame) / framesPerSecond, into: part)
       }
       let workers = min(threads, frameCount)
@@ -64,8 +67,11 @@ public struct SceneRenderer: Sendable {
   }
 
   /// Draws one moment into a buffer of `height * width * 3` bytes: rows from the top, RGB.
-  public func renderFrame(_ scene: Scene, time: Double, into bytes: UnsafeMutableBufferPointer<UInt8>) {
-    precondition(bytes.count == width * height * 3,
+  public func renderFrame(
+    _ scene: Scene, time: Double, into bytes: UnsafeMutableBufferPointer<UInt8>
+  ) {
+    precondition(
+      bytes.count == width * height * 3,
       "SceneRenderer: buffer of \(bytes.count) bytes for \(width)x\(height)x3")
     let time = Float(max(0, time))
     let count = scene.objects.count + (scene.wall == nil ? 0 : 1)
@@ -86,13 +92,18 @@ public struct SceneRenderer: Sendable {
             scene, azimuth: scene.sunAzimuth, groundColour: GroundSurface.average(scene.ground)),
           ground: GroundSurface(kind: scene.ground, seed: seed, time: time),
           noise: Noise(base: base), pixel: 2 * half.y / Float(height))
-        paint(tracer, RayFan(scene.camera.viewpoint(at: time), half: half, width: width, height: height), bytes)
+        paint(
+          tracer,
+          RayFan(scene.camera.viewpoint(at: time), half: half, width: width, height: height), bytes)
       }
     }
   }
 
-  private func paint(_ tracer: FrameTracer, _ fan: RayFan, _ bytes: UnsafeMutableBufferPointer<UInt8>) {
-    withUnsafeTemporaryAllocation(of: FrameTracer.Sample.self, capacity: width * height) { samples in
+  private func paint(
+    _ tracer: FrameTracer, _ fan: RayFan, _ bytes: UnsafeMutableBufferPointer<UInt8>
+  ) {
+    withUnsafeTemporaryAllocation(of: FrameTracer.Sample.self, capacity: width * height) {
+      samples in
       for y in 0..<height {
         for x in 0..<width {
           let ray = fan.direction(Float(x) + 0.5, Float(y) + 0.5)
@@ -101,12 +112,14 @@ public struct SceneRenderer: Sendable {
           samples.initializeElement(at: y &* width &+ x, to: sample)
         }
       }
+      // Ground textures and skies are band-limited; only mirrored things have edges within them.
+      let mirrors = tracer.ground.kind == .water
       encoding.withTable { encode in
         for y in 0..<height {
           for x in 0..<width {
             let index = y &* width &+ x
             var colour = samples[index].colour
-            if samplesPerEdgePixel > 1 && isEdge(samples, x, y) {
+            if samplesPerEdgePixel > 1 && isEdge(samples, x, y, groundHasEdges: mirrors) {
               colour = refined(tracer, fan, x, y, colour)
             }
             bytes[index &* 3] = encode(colour.x)
@@ -121,16 +134,17 @@ public struct SceneRenderer: Sendable {
   /// Tells whether a pixel differs from a neighbour in what it shows, or strongly in colour.
   @inline(__always)
   private func isEdge(
-    _ samples: UnsafeMutableBufferPointer<FrameTracer.Sample>, _ x: Int, _ y: Int
+    _ samples: UnsafeMutableBufferPointer<FrameTracer.Sample>, _ x: Int, _ y: Int,
+    groundHasEdges: Bool
   ) -> Bool {
     let index = y &* width &+ x
     let own = samples[index]
     @inline(__always)
     func differs(_ other: FrameTracer.Sample) -> Bool {
       if other.thing != own.thing { return true }
+      if own.thing < 0 && !groundHasEdges { return false }
       let gap = other.colour - own.colour
-      let floor: Float = own.thing == FrameTracer.skyThing ? 0.12 : 0.03
-      let limit = floor + 0.16 * max(own.colour.y, max(own.colour.x, own.colour.z))
+      let limit = 0.03 + 0.16 * max(own.colour.y, max(own.colour.x, own.colour.z))
       return max(abs(gap.x), max(abs(gap.y), abs(gap.z))) > limit
     }
     return x > 0 && differs(samples[index &- 1])

@@ -30,7 +30,8 @@ struct Solid {
   private func with<Result>(
     ball: (BallField) -> Result, box: (BoxField) -> Result, drum: (DrumField) -> Result,
     cone: (ConeField) -> Result, ring: (RingField) -> Result, pyramid: (PyramidField) -> Result,
-    pill: (PillField) -> Result, octahedron: (OctahedronField) -> Result, coin: (CoinField) -> Result
+    pill: (PillField) -> Result, octahedron: (OctahedronField) -> Result,
+    coin: (CoinField) -> Result
   ) -> Result {
     switch kind {
     case .ball: ball(BallField())
@@ -136,7 +137,7 @@ struct Solid {
     case .ball:
       return 1 - smoothstep(-edge, edge, abs(p.x) - 0.11)
     case .drum, .cone:
-      return (1 - smoothstep(-edge, edge, abs(p.x) - 0.1)) 
+      return (1 - smoothstep(-edge, edge, abs(p.x) - 0.1))
     case .ring, .coin:
       return 1 - smoothstep(-edge, edge, abs(p.x) - 0.09)
     case .pill:
