@@ -73,6 +73,11 @@ final class MediaFile {
     return ratio.isFinite && ratio >= 1 / 16.0 && ratio <= 16 ? ratio : 1
   }
 
+  /// What decoders are held to: they count pixels with their margins and alignment.
+  static func codedLimit(_ pixelLimit: Int) -> Int64 {
+    Int64(min(pixelLimit, 1 << 40)) * 5 / 4 + (1 << 20)
+  }
+
   static func check(width: Int, height: Int, limit: Int, path: String) throws {
     let (count, overflow) = width.multipliedReportingOverflow(by: height)
     guard overflow || count > limit else { return }
@@ -118,7 +123,7 @@ final class MediaFile {
     let streamCount = Int(context.pointee.nb_streams)
     var options = [OpaquePointer?](repeating: nil, count: streamCount)
     for index in options.indices {
-      av_dict_set(&options[index], "max_pixels", "\(pixelLimit)", 0)
+      av_dict_set(&options[index], "max_pixels", "\(codedLimit(pixelLimit))", 0)
       av_dict_set(&options[index], "threads", "1", 0)
     }
     // Its failure shows below: there is no stream, or the decoder finds nothing.
