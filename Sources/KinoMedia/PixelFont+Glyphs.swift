@@ -7,6 +7,9 @@ extension PixelFont {
     "×": "x", "\u{a0}": " ",
   ]
 
+  /// Letters that reach below the line, and are drawn a row lower.
+  static let descending: Set<Character> = ["g", "p", "q", "y", "р", "у"]
+
   /// Seven rows of five bits a character, a byte a row, the top row first.
   static let glyphs: [Character: UInt64] = [
     " ": 0x00_00_00_00_00_00_00, "!": 0x04_04_04_04_04_00_04, "\"": 0x0a_0a_00_00_00_00_00,

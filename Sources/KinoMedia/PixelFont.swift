@@ -13,10 +13,11 @@ enum PixelFont {
     var left = x
     for character in text where left < frame.width {
       let rows = glyph(character)
+      let first = descending.contains(character) ? 2 : 1
       for row in 0..<7 {
         let bits = rows >> UInt64(8 * (6 - row)) & 0x1f
         for column in 0..<5 where bits >> UInt64(4 - column) & 1 == 1 {
-          let place = (left + column * scale, y + (row + 1) * scale)
+          let place = (left + column * scale, y + (row + first) * scale)
           fill(&frame, x: place.0, y: place.1, side: scale, color: color)
         }
       }
