@@ -2,7 +2,7 @@
 # Makes the fixtures of KinoMediaTests with the ffmpeg command. Run in this folder.
 set -eu
 ff() { ffmpeg -nostdin -loglevel error -y -fflags +bitexact "$@"; }
-exact="-flags:v +bitexact -map_metadata -1 -threads 1"
+exact="-fflags +bitexact -flags:v +bitexact -map_metadata -1 -threads 1"
 x264="-c:v libx264 -preset veryfast -crf 20"
 
 # Frame n of 10 is gray of level 20 n: a reader shows at which frame it looked.
@@ -45,6 +45,14 @@ ff -f lavfi -i "$quarters" -frames:v 2 -vf "$to709,format=yuv420p10le" $tag709 -
 ff -f lavfi -i "$quarters" -frames:v 1 -vf "scale=34x22:out_color_matrix=bt709:out_range=limited,\
 format=yuv444p,crop=33:21:0:0,setsar=1" $tag709 -c:v libx264 -crf 8 $exact odd.mp4
 ff -f lavfi -i "$quarters" -frames:v 1 -vf "$to709,format=yuv420p,setsar=2" $tag709 $x264 $exact wide-pixels.mp4
+
+# A raw stream without times whose size changes in the middle.
+for size in 48x32 96x64; do
+  ff -f lavfi -i "$quarters" -vf "scale=$size:flags=neighbor:out_color_matrix=bt709:out_range=limited,\
+format=yuv420p" $tag709 $x264 -bf 0 $exact $size.h264
+done
+cat 48x32.h264 96x64.h264 >changing.h264
+rm 48x32.h264 96x64.h264
 
 # Transparency: opaque red on the left, clear green in the middle, half blue on the right.
 alpha="color=red@1:s=8x8:r=5:d=0.2,format=rgba[a];color=lime@0:s=8x8:r=5:d=0.2,format=rgba[b];\
