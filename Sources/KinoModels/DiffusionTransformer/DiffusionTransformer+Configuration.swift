@@ -1,0 +1,163 @@
+extension DiffusionTransformer {
+  /// Sizes of a transformer, as in a diffusers `config.json`.
+  ///
+  /// Decoding fills in diffusers' defaults for keys that are absent and ignores keys it does not
+  /// know; encoding writes every key.
+  public struct Configuration: Codable, Hashable, Sendable {
+    /// Latent frames, rows and columns in one token.
+    public var patchSize: [Int]
+    public var headCount: Int
+    public var headDimension: Int
+    public var inputChannels: Int
+    public var outputChannels: Int
+    /// Width of the text encoder's hidden states.
+    public var textWidth: Int
+    /// Numbers in the sinusoid of a timestep.
+    public var frequencyCount: Int
+    public var feedForwardWidth: Int
+    public var layerCount: Int
+    /// Whether a norm with a gain and a bias precedes the cross-attention.
+    public var normalizesCrossAttention: Bool
+    public var queryKeyNorm: String?
+    public var epsilon: Double
+    public var imageWidth: Int?
+    public var addedKeyWidth: Int?
+    public var positionEmbeddingLength: Int?
+    /// The longest axis, in tokens, of diffusers' rotary table; Kino's has no limit.
+    public var rotaryLimit: Int
+
+    /// Describes a text-conditioned transformer of the Wan 2.x kind.
+    public init(
+      patchSize: [Int] = [1, 2, 2], headCount: Int, headDimension: Int, inputChannels: Int,
+      outputChannels: Int? = nil, textWidth: Int, frequencyCount: Int = 256,
+      feedForwardWidth: Int, layerCount: Int, normalizesCrossAttention: Bool = true,
+      epsilon: Double = 1e-6
+    ) {
+      self.patchSize = patchSize
+      self.headCount = headCount
+      self.headDimension = headDimension
+      self.inputChannels = inputChannels
+      self.outputChannels = outputChannels ?? inputChannels
+      self.textWidth = textWidth
+      self.frequencyCount = frequencyCount
+      self.feedForwardWidth = feedForwardWidth
+      self.layerCount = layerCount
+      self.normalizesCrossAttention = normalizesCrossAttention
+      self.epsilon = epsilon
+      queryKeyNorm = Self.supportedNorm
+      rotaryLimit = 1024
+    }
+
+    static let supportedNorm = "rms_norm_across_heads"
+
+    /// The width of a token.
+    public var width: Int { headCount * headDimension }
+
+    /// Latent positions in one token.
+    public var patchVolume: Int { patchSize.reduce(1, *) }
+  }
+}
+
+// MARK: - Coding
+
+extension DiffusionTransformer.Configuration {
+  private enum CodingKeys: String, CodingKey {
+    case patchSize = "patch_size"
+    case headCount = "num_attention_heads"
+    case headDimension = "attention_head_dim"
+    case inputChannels = "in_channels"
+    case outputChannels = "out_channels"
+    case textWidth = "text_dim"
+    case frequencyCount = "freq_dim"
+    case feedForwardWidth = "ffn_dim"
+    case layerCount = "num_layers"
+    case normalizesCrossAttention = "cross_attn_norm"
+    case queryKeyNorm = "qk_norm"
+    case epsilon = "eps"
+    case imageWidth = "image_dim"
+    case addedKeyWidth = "added_kv_proj_dim"
+    case positionEmbeddingLength = "pos_embed_seq_len"
+    case rotaryLimit = "rope_max_seq_len"
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    func value<Value: Decodable>(_ key: CodingKeys, default standard: Value) throws -> Value {
+      try values.contains(key) ? values.decode(Value.self, forKey: key) : standard
+    }
+    patchSize = try value(.patchSize, default: [1, 2, 2])
+    headCount = try value(.headCount, default: 40)
+    headDimension = try value(.headDimension, default: 128)
+    inputChannels = try value(.inputChannels, default: 16)
+    outputChannels = try value(.outputChannels, default: Int?.some(16)) ?? inputChannels
+    textWidth = try value(.textWidth, default: 4096)
+    frequencyCount = try value(.frequencyCount, default: 256)
+    feedForwardWidth = try value(.feedForwardWidth, default: 13824)
+    layerCount = try value(.layerCount, default: 40)
+    normalizesCrossAttention = try value(.normalizesCrossAttention, default: true)
+    queryKeyNorm = try value(.queryKeyNorm, default: String?.some(Self.supportedNorm))
+    epsilon = try value(.epsilon, default: 1e-6)
+    imageWidth = try values.decodeIfPresent(Int.self, forKey: .imageWidth)
+    addedKeyWidth = try values.decodeIfPresent(Int.self, forKey: .addedKeyWidth)
+    positionEmbeddingLength = try values.decodeIfPresent(Int.self, forKey: .positionEmbeddingLength)
+    rotaryLimit = try value(.rotaryLimit, default: 1024)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(patchSize, forKey: .patchSize)
+    try values.encode(headCount, forKey: .headCount)
+    try values.encode(headDimension, forKey: .headDimension)
+    try values.encode(inputChannels, forKey: .inputChannels)
+    try values.encode(outputChannels, forKey: .outputChannels)
+    try values.encode(textWidth, forKey: .textWidth)
+    try values.encode(frequencyCount, forKey: .frequencyCount)
+    try values.encode(feedForwardWidth, forKey: .feedForwardWidth)
+    try values.encode(layerCount, forKey: .layerCount)
+    try values.encode(normalizesCrossAttention, forKey: .normalizesCrossAttention)
+    // An absent key would mean diffusers' default; these must be written even when they are null.
+    try values.encode(queryKeyNorm, forKey: .queryKeyNorm)
+    try values.encode(epsilon, forKey: .epsilon)
+    try values.encode(imageWidth, forKey: .imageWidth)
+    try values.encode(addedKeyWidth, forKey: .addedKeyWidth)
+    try values.encode(positionEmbeddingLength, forKey: .positionEmbeddingLength)
+    try values.encode(rotaryLimit, forKey: .rotaryLimit)
+  }
+}
+
+// MARK: - Checks
+
+extension DiffusionTransformer.Configuration {
+  /// Throws unless a transformer can be built from these sizes.
+  public func validate() throws(ModelError) {
+    let check = ConfigurationCheck(network: "transformer")
+    if patchSize.count != 3 || !patchSize.allSatisfy({ (1...64).contains($0) }) {
+      throw check.invalid("patch_size is \(patchSize), expected three numbers in 1...64")
+    }
+    try check.require("num_attention_heads", headCount, in: 1...1024)
+    try check.require("attention_head_dim", headDimension, in: 2...1024)
+    try check.require("in_channels", inputChannels, in: 1...4096)
+    try check.require("out_channels", outputChannels, in: 1...4096)
+    try check.require("text_dim", textWidth, in: 1...1 << 17)
+    try check.require("freq_dim", frequencyCount, in: 2...1 << 14)
+    try check.require("ffn_dim", feedForwardWidth, in: 1...1 << 20)
+    try check.require("num_layers", layerCount, in: 1...1024)
+    try check.require("eps", epsilon: epsilon)
+    for (key, value) in [("attention_head_dim", headDimension), ("freq_dim", frequencyCount)]
+    where !value.isMultiple(of: 2) {
+      throw check.invalid("\(key) is \(value), expected an even number")
+    }
+    if queryKeyNorm != Self.supportedNorm {
+      throw check.unsupported("qk_norm is \(queryKeyNorm ?? "null"), expected \(Self.supportedNorm)")
+    }
+    let imageKeys = [
+      ("image_dim", imageWidth), ("added_kv_proj_dim", addedKeyWidth),
+      ("pos_embed_seq_len", positionEmbeddingLength),
+    ]
+    for (key, value) in imageKeys {
+      if let value {
+        throw check.unsupported("\(key) is \(value), expected null: there is no image encoder")
+      }
+    }
+  }
+}

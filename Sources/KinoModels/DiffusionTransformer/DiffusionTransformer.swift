@@ -1,0 +1,139 @@
+public import KinoNN
+public import KinoTensor
+
+/// Predicts the velocity that turns noise into latents of a clip, given a text and timesteps.
+///
+/// The Wan 2.x video diffusion transformer (arXiv:2503.20314): tokens are patches of latents with
+/// 3D rotary positions; the timestep, one per sample or one per token, modulates every block.
+/// Parameters have diffusers' keys (`WanTransformer3DModel`).
+///
+/// Differs from the reference in precision alone: the residual stream, the norms, the modulation
+/// and the timestep's networks are float32 whatever the compute type, where diffusers rounds the
+/// stream to the model's type after every branch. In float32 the two agree.
+public struct DiffusionTransformer: Sendable {
+  public let configuration: Configuration
+  let patchEmbedding: PatchEmbedding
+  let timeEmbedder: TimeEmbedder
+  let textEmbedder: TextEmbedder
+  let blocks: [DiffusionBlock]
+  let head: VelocityHead
+
+  /// Takes the parameters from `scope`; the configuration must be valid.
+  public init(_ scope: ParameterScope, configuration: Configuration) {
+    self.configuration = configuration
+    let conditions = scope["condition_embedder"]
+    patchEmbedding = PatchEmbedding(scope["patch_embedding"], configuration: configuration)
+    timeEmbedder = TimeEmbedder(conditions, configuration: configuration)
+    textEmbedder = TextEmbedder(conditions["text_embedder"], configuration: configuration)
+    blocks = (0..<configuration.layerCount).map {
+      DiffusionBlock(scope["blocks"][$0], configuration: configuration)
+    }
+    head = VelocityHead(scope, configuration: configuration)
+  }
+
+  /// Projects texts to every block's keys and values.
+  ///
+  /// - Parameters:
+  ///   - hiddenStates: Of the text encoder, `[B, S, textWidth]`.
+  ///   - mask: How often each row counts, `[B, S]`: 1 once, 0 not at all, `n` like `n` rows alike.
+  ///     `nil` attends to every row once, as published Wan models do with their 512 padded rows.
+  ///   - computeType: The type of the products; that of the forward pass.
+  public func textContext(
+    _ hiddenStates: Tensor, mask: Tensor? = nil, computeType: DType = .float32
+  ) -> TextContext {
+    let text = textEmbedder(hiddenStates.cast(to: computeType))
+    return TextContext(
+      memories: blocks.map { $0.crossAttention.memory(text) },
+      bias: mask.map { TextContext.bias(mask: $0, computeType: computeType) })
+  }
+
+  /// Makes the rotary table of latents of the given size, which must be a multiple of the patch.
+  ///
+  /// - Parameter frameOffset: The position of the first token along time.
+  public func rotaryTable(
+    latentFrames: Int, height: Int, width: Int, frameOffset: Double = 0
+  ) -> RotaryTable {
+    let patch = configuration.patchSize
+    return RotaryTable(
+      frames: latentFrames / patch[0], height: height / patch[1], width: width / patch[2],
+      headDimension: configuration.headDimension, frameOffset: frameOffset)
+  }
+
+  /// Predicts the velocity, noise minus clean latents.
+  ///
+  /// - Parameters:
+  ///   - latents: Noisy latents `[B, C, F, H, W]`.
+  ///   - timesteps: Their noise, in `0...1000`.
+  ///   - text: From ``textContext(_:mask:computeType:)``, with the same compute type.
+  ///   - computeType: The type of the products, float32 or bfloat16.
+  ///   - rotary: Positions of the tokens; `nil` counts from zero on each axis.
+  /// - Returns: `[B, outputChannels, F, H, W]`, float32.
+  public func callAsFunction(
+    _ latents: Tensor, timesteps: Timesteps, text: TextContext, computeType: DType = .float32,
+    rotary: RotaryTable? = nil
+  ) -> Tensor {
+    let (_, _, frames, height, width) = latents.shape5
+    let grid = PatchGrid(latents, patch: configuration.patchSize)
+    let table =
+      (rotary ?? rotaryTable(latentFrames: frames, height: height, width: width))
+      .moved(to: latents.device)
+    let time = timeEmbedder(timesteps)
+    var x = patchEmbedding(grid.patches(of: latents).cast(to: computeType))
+    x = x.cast(to: .float32)  // [B, L, D]
+    for (block, memory) in zip(blocks, text.memories) {
+      x = block(
+        x, time: time, memory: memory, textBias: text.bias, rotary: table, computeType: computeType)
+    }
+    return grid.latents(of: head(x, time: time, computeType: computeType).cast(to: .float32))
+  }
+}
+
+/// Maps patches of latents to tokens.
+struct PatchEmbedding: Sendable {
+  let weight: Tensor  // [D, C, patch...], since the reference is a convolution
+  let bias: Tensor
+
+  init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
+    let inputs = configuration.inputChannels * configuration.patchVolume
+    // The variance of Glorot's uniform distribution for a linear layer of these sizes.
+    let deviation = (2 / Double(inputs + configuration.width)).squareRoot()
+    weight = scope.parameter(
+      "weight", shape: [configuration.width, configuration.inputChannels] + configuration.patchSize,
+      initializer: .normal(standardDeviation: deviation))
+    bias = scope.parameter("bias", shape: [configuration.width], initializer: .zeros)
+  }
+
+  /// Maps `[B, L, C * volume]` to `[B, L, D]`.
+  func callAsFunction(_ patches: Tensor) -> Tensor {
+    let matrix = weight.reshaped(to: weight.size(0), -1)
+    return patches.linear(
+      weight: matrix.cast(to: patches.dtype), bias: bias.cast(to: patches.dtype))
+  }
+}
+
+/// Maps tokens to velocities.
+struct VelocityHead: Sendable {
+  let modulation: Tensor  // [1, 2, D]
+  let norm: LayerNorm
+  let projection: Linear
+
+  /// - Parameter scope: That of the model.
+  init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
+    let width = configuration.width
+    modulation = scope.parameter(
+      "scale_shift_table", shape: [1, 2, width],
+      initializer: .normal(standardDeviation: 1 / Double(width).squareRoot()), precision: .exact)
+    norm = LayerNorm(scope, width: width, epsilon: configuration.epsilon, isAffine: false)
+    // Zeros make the first velocity zero.
+    projection = Linear(
+      scope["proj_out"], inputs: width,
+      outputs: configuration.outputChannels * configuration.patchVolume, initializer: .zeros)
+  }
+
+  /// Maps `[B, L, D]` to `[B, L, volume * C]`.
+  func callAsFunction(_ x: Tensor, time: TimeEmbedding, computeType: DType) -> Tensor {
+    let parts = time.spread(time.rows.expandingDimension(at: 2) + modulation)
+    let (shift, scale) = (parts[0], parts[1])
+    return projection((norm(x) * (scale + 1) + shift).cast(to: computeType))
+  }
+}
