@@ -70,6 +70,7 @@ let package = Package(
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
 
+    .executableTarget(name: "Scratch", dependencies: ["KinoModels", "KinoWeights", "KinoNN", "KinoTensor"]),
     // Tests.
     .target(name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoWeights"], path: "Tests/KinoTestSupport", exclude: ["Goldens"]),
     .testTarget(name: "KinoTensorTests", dependencies: ["KinoTensor", "KinoTestSupport"]),
@@ -77,9 +78,11 @@ let package = Package(
     .testTarget(
       name: "KinoWeightsTests", dependencies: ["KinoWeights", "KinoTestSupport"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"],
+      resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoDiffusionTests", dependencies: ["KinoDiffusion", "KinoTestSupport"]),
-    .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"]),
+    .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"], resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
     .testTarget(name: "KinoTests", dependencies: ["Kino", "KinoTestSupport"]),
     .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),

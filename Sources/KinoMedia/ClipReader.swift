@@ -69,7 +69,7 @@ public final class ClipReader {
     if upcoming == nil {
       if isPictureFormat && decoder.frameCount == 1 {
         if returnedCount > 0 { return nil }
-      } else if time >= current.time + current.duration {
+      } else if time >= end {
         return nil
       }
     }
@@ -84,6 +84,13 @@ public final class ClipReader {
   /// A stored frame counts this much before its time, which absorbs rounded timestamps.
   private var tolerance: Double {
     0.43 * min(1 / framesPerSecond, 1 / decoder.file.framesPerSecond)
+  }
+
+  /// When the last frame is over, in seconds.
+  private var end: Double {
+    let own = current.time + current.duration
+    let stated = decoder.file.durationSeconds
+    return stated > current.time ? min(own, stated) : own
   }
 
   private func convert(_ picture: VideoDecoder.Picture) throws -> Frame {

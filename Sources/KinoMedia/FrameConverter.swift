@@ -39,22 +39,22 @@ final class FrameConverter {
     return orientation.apply(to: try canvas(scaled, size: storedSize, at: geometry.target))
   }
 
-  /// Converts between layouts; what is more than 16 times too large is shrunk in steps, as the
-  /// filters of the scaler have a greatest length.
+  /// Converts between layouts, in steps of at most 1/16 and 64 times the size: the filters of the
+  /// scaler have a greatest length.
   func scale(
     _ source: FrameBuffer, from layout: kino_picture_layout, to target: kino_picture_layout
   ) throws -> FrameBuffer {
+    func step(_ from: Int32, _ to: Int32) -> Int32 { min(max(to, (from + 15) / 16), from * 64) }
     var (picture, from) = (source, layout)
-    while from.width > 16 * target.width || from.height > 16 * target.height {
-      let step = FrameSize(
-        width: max(Int(target.width), Int(from.width + 15) / 16),
-        height: max(Int(target.height), Int(from.height + 15) / 16))
-      let middle = FrameSize(
-        width: min(step.width, Int(from.width)), height: min(step.height, Int(from.height)))
-      picture = try run(picture, from, .rgb(middle, format: target.format))
-      from = .rgb(middle, format: target.format)
+    while true {
+      let (width, height) = (step(from.width, target.width), step(from.height, target.height))
+      if width == target.width && height == target.height {
+        return try run(picture, from, target)
+      }
+      let size = FrameSize(width: Int(width), height: Int(height))
+      picture = try run(picture, from, .rgb(size, format: target.format))
+      from = .rgb(size, format: target.format)
     }
-    return try run(picture, from, target)
   }
 
   private func run(
@@ -173,7 +173,7 @@ private final class Scaler {
       .unsupported,
       details: """
         FFmpeg can't turn \(from.width)x\(from.height) \(PixelTraits(from.format).name) into \
-        \(to.width)x\(to.height) \(PixelTraits(to.format).name).
+        \(to.width)x\(to.height) \(PixelTraits(to.format).name); choose a nearer size.
         """)
   }
 }

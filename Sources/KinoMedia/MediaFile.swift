@@ -73,6 +73,11 @@ final class MediaFile {
     return ratio.isFinite && ratio >= 1 / 16.0 && ratio <= 16 ? ratio : 1
   }
 
+  /// What decoders are held to: they count pixels with their margins and alignment.
+  static func codedLimit(_ pixelLimit: Int) -> Int64 {
+    Int64(min(pixelLimit, 1 << 40)) * 5 / 4 + (1 << 20)
+  }
+
   static func check(width: Int, height: Int, limit: Int, path: String) throws {
     let (count, overflow) = width.multipliedReportingOverflow(by: height)
     guard overflow || count > limit else { return }
@@ -89,27 +94,49 @@ final class MediaFile {
   private static func open(
     _ source: FileSource, io: UnsafeMutablePointer<AVIOContext>
   ) throws -> UnsafeMutablePointer<AVFormatContext> {
+    let name = source.fileExtension.isEmpty ? "" : "clip.\(source.fileExtension)"
+    let format = try probe(source, io: io, name: name)
     guard let made = avformat_alloc_context() else { throw MediaError.outOfMemory("reading") }
     made.pointee.pb = io
     kino_refuse_nested_files(made)
     var options: OpaquePointer?
-    // Playlists must reach neither the network nor other files: no protocol is on the list.
+    // Whatever still refers to other files finds no protocol to reach them with.
     av_dict_set(&options, "protocol_whitelist", "none", 0)
     av_dict_set(&options, "probesize", "5000000", 0)
     av_dict_set(&options, "analyzeduration", "5000000", 0)
     var context: UnsafeMutablePointer<AVFormatContext>? = made
-    let name = source.fileExtension
-    let status = avformat_open_input(&context, name.isEmpty ? "" : "clip.\(name)", nil, &options)
+    let status = avformat_open_input(&context, name, format, &options)
     av_dict_free(&options)
     guard status >= 0, let context else {
-      throw MediaError(
-        .notMedia, path: source.path,
-        details: """
-          FFmpeg finds no clip or picture in it (\(MediaError.text(ofStatus: status))); check \
-          that the file is whole and of a known format.
-          """)
+      throw unrecognised(source, status)
     }
     return context
+  }
+
+  /// Recognises the container and refuses those that hold no pictures but names of other files.
+  private static func probe(
+    _ source: FileSource, io: UnsafeMutablePointer<AVIOContext>, name: String
+  ) throws -> UnsafePointer<AVInputFormat> {
+    var found: UnsafePointer<AVInputFormat>?
+    let status = av_probe_input_buffer2(io, &found, name, nil, 0, 0)
+    guard status >= 0, let format = found else { throw unrecognised(source, status) }
+    let names = format.pointee.name.map { String(cString: $0) } ?? ""
+    let playlists: Set = ["hls", "concat", "dash", "imf", "sdp", "rtsp", "webm_dash_manifest"]
+    guard playlists.isDisjoint(with: names.split(separator: ",").map(String.init)) else {
+      throw MediaError(
+        .unsupported, path: source.path,
+        details: "A playlist (\(names)) refers to other files; name the clip itself.")
+    }
+    return format
+  }
+
+  private static func unrecognised(_ source: FileSource, _ status: Int32) -> MediaError {
+    MediaError(
+      .notMedia, path: source.path,
+      details: """
+        FFmpeg finds no clip or picture in it (\(MediaError.text(ofStatus: status))); check that \
+        the file is whole and of a known format.
+        """)
   }
 
   private static func findStream(
@@ -118,7 +145,7 @@ final class MediaFile {
     let streamCount = Int(context.pointee.nb_streams)
     var options = [OpaquePointer?](repeating: nil, count: streamCount)
     for index in options.indices {
-      av_dict_set(&options[index], "max_pixels", "\(pixelLimit)", 0)
+      av_dict_set(&options[index], "max_pixels", "\(codedLimit(pixelLimit))", 0)
       av_dict_set(&options[index], "threads", "1", 0)
     }
     // Its failure shows below: there is no stream, or the decoder finds nothing.

@@ -27,10 +27,7 @@ public struct MediaInfo: Hashable, Sendable {
   public var comment: String? { metadata["comment"] }
   /// The recipe of a clip or picture that Kino made: the comment, if it is a JSON object.
   public var recipe: String? {
-    comment.flatMap { text in
-      let isObject = text.hasPrefix("{") && text.hasSuffix("}")
-      return isObject ? text : nil
-    }
+    comment.flatMap { WriteOptions.isRecipe($0) ? $0 : nil }
   }
 
   /// Reads the description of a file; decodes its first frames only.

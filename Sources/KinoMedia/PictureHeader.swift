@@ -21,7 +21,7 @@ enum PictureHeader {
     return head.starts(with: [0xff, 0xd8, 0xff]) ? jpeg(source) : nil
   }
 
-  private static func webP(_ head: [UInt8]) -> (width: Int, height: Int)? {
+  static func webP(_ head: [UInt8]) -> (width: Int, height: Int)? {
     switch String(decoding: head[12..<16], as: UTF8.self) {
     case "VP8X": return (little(head, 24, 3) + 1, little(head, 27, 3) + 1)
     case "VP8 ": return (little(head, 26, 2) & 0x3fff, little(head, 28, 2) & 0x3fff)

@@ -16,9 +16,11 @@ extension kino_picture_layout {
 
   /// JPEG's own colours: BT.601, full range, chroma in the middle.
   static func jpeg(_ size: FrameSize, format: AVPixelFormat) -> Self {
-    Self(
+    let traits = PixelTraits(format)
+    return Self(
       width: Int32(size.width), height: Int32(size.height), format: format,
-      matrix: SWS_CS_ITU601, full_range: 1, chroma_x: 128, chroma_y: 128)
+      matrix: SWS_CS_ITU601, full_range: 1, chroma_x: traits.chromaShiftX > 0 ? 128 : -513,
+      chroma_y: traits.chromaShiftY > 0 ? 128 : -513)
   }
 
   /// What a decoded frame says of its colours, and where it says nothing, the custom: stills are
@@ -28,8 +30,8 @@ extension kino_picture_layout {
     let traits = PixelTraits(format)
     self.init(
       width: frame.width, height: frame.height, format: format,
-      matrix: Self.matrix(of: frame, isStill: isStill), full_range: 0,
-      chroma_x: -513, chroma_y: -513)
+      matrix: traits.isRGB ? SWS_CS_DEFAULT : Self.matrix(of: frame, isStill: isStill),
+      full_range: 0, chroma_x: -513, chroma_y: -513)
     let saysLimited = frame.color_range == AVCOL_RANGE_MPEG
     let isFull =
       traits.isRGB || traits.isFullRangeByName || frame.color_range == AVCOL_RANGE_JPEG

@@ -167,7 +167,7 @@ final class VideoDecoder {
     var status = avcodec_parameters_to_context(context, parameters)
     if status >= 0 {
       context.pointee.pkt_timebase = file.stream.pointee.time_base
-      context.pointee.max_pixels = Int64(pixelLimit)
+      context.pointee.max_pixels = MediaFile.codedLimit(pixelLimit)
       // One thread: damaged streams then decode the same way every time.
       context.pointee.thread_count = 1
       status = avcodec_open2(context, decoder, nil)

@@ -1,3 +1,5 @@
+import Foundation
+
 #if canImport(Darwin)
   import Darwin
 #elseif canImport(Glibc)
@@ -5,7 +7,6 @@
 #elseif canImport(Musl)
   import Musl
 #endif
-import Foundation
 
 /// A file written beside its target and renamed onto it when complete.
 ///
@@ -18,7 +19,8 @@ final class AtomicFile {
 
   init(replacing url: URL) throws(WeightsError) {
     target = url.path
-    temporary = url.deletingLastPathComponent()
+    temporary =
+      url.deletingLastPathComponent()
       .appendingPathComponent(".\(url.lastPathComponent).\(UUID().uuidString).partial").path
     descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw Self.cannotWrite(target, errno) }

@@ -5,6 +5,7 @@ public import Foundation
 ///
 /// Keys nobody decodes are kept, so reading, updating and writing loses nothing.
 public struct ConfigurationFile: Hashable, Sendable {
+  /// Every key of the file.
   public var values: [String: JSONValue]
 
   /// The Python class the ecosystem loads this into, `_class_name`.
@@ -30,7 +31,8 @@ public struct ConfigurationFile: Hashable, Sendable {
 
   /// Makes a file's content from a configuration, which must encode to a JSON object.
   public init(
-    encoding configuration: some Encodable, className: String? = nil, diffusersVersion: String? = nil
+    encoding configuration: some Encodable, className: String? = nil,
+    diffusersVersion: String? = nil
   ) throws(WeightsError) {
     (path, values) = ("configuration", [:])
     try update(with: configuration)
@@ -112,7 +114,8 @@ public struct ConfigurationFile: Hashable, Sendable {
     case .keyNotFound(let key, let context):
       WeightsError(
         .missingKey, at: path, expected: "the key \(name(context.codingPath + [key]))",
-        found: "none", advice: "Add the key, or fetch the configuration that came with the weights.")
+        found: "none", advice: "Add the key, or fetch the configuration that came with the weights."
+      )
     case .typeMismatch(let type, let context):
       bad(
         path, expected: "\(type) for \(name(context.codingPath))", found: context.debugDescription)

@@ -197,10 +197,12 @@ struct JSONScanner {
     return value
   }
 
-  private func validated(_ slice: ArraySlice<UInt8>, at offset: Int) throws(WeightsError) -> String {
+  private func validated(_ slice: ArraySlice<UInt8>, at offset: Int) throws(WeightsError) -> String
+  {
     guard let text = String(validating: slice, as: UTF8.self) else {
       throw WeightsError(
-        .notUTF8, at: path, expected: "UTF-8 text in the JSON", found: "a string at byte \(offset) that is not")
+        .notUTF8, at: path, expected: "UTF-8 text in the JSON",
+        found: "a string at byte \(offset) that is not")
     }
     return text
   }

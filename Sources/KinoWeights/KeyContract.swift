@@ -3,6 +3,7 @@ public struct KeyContract: Sendable {
   /// Expected shape per key.
   public let shapes: [String: [Int]]
 
+  /// Makes a contract of the shape each key must have.
   public init(shapes: [String: [Int]]) {
     self.shapes = shapes
   }
@@ -26,6 +27,7 @@ public struct KeyContract: Sendable {
 
     var shapes: [Shapes] = []
 
+    /// Whether the tensors are exactly those expected.
     public var isEmpty: Bool { missing.isEmpty && unused.isEmpty && shapes.isEmpty }
   }
 
@@ -51,15 +53,21 @@ public struct KeyContract: Sendable {
   public func check(_ found: [String: [Int]], at path: String) throws(WeightsError) {
     let mismatch = mismatch(with: found)
     guard !mismatch.isEmpty else { return }
+    throw Self.error(
+      missing: mismatch.missing.map(quoted), unused: mismatch.unused.map(quoted),
+      misshapen: mismatch.shapes.map { "\(quoted($0.key)) \($0.found) for \($0.expected)" },
+      at: path)
+  }
+
+  static func error(
+    missing: [String], unused: [String], misshapen: [String], at path: String
+  ) -> WeightsError {
     let parts = [
-      Self.list("missing", mismatch.missing.map(quoted)),
-      Self.list("not used by the model", mismatch.unused.map(quoted)),
-      Self.list(
-        "of another shape",
-        mismatch.shapes.map { "\(quoted($0.key)) \($0.found) for \($0.expected)" }),
+      list("missing", missing), list("not used by the model", unused),
+      list("of another shape", misshapen),
     ]
-    throw WeightsError(
-      .keyMismatch, at: path, expected: "exactly the model's \(shapes.count) tensors",
+    return WeightsError(
+      .keyMismatch, at: path, expected: "exactly the model's tensors",
       found: parts.compactMap(\.self).joined(separator: "; "),
       advice: "Check that the weights and the config.json belong to the same model.")
   }

@@ -1,10 +1,13 @@
 /// A table of the names others give to our tensors, usable in both directions.
 public struct KeyMap: Sendable {
+  /// The table.
   public let pairs: [(foreign: String, ours: String)]
   private let oursByForeign: [String: String]
   private let foreignByOurs: [String: String]
 
-  /// Makes a map from a table. Traps if a name stands twice on the same side.
+  /// Makes a map from a table.
+  ///
+  /// Traps if a name stands twice on the same side.
   public init(_ pairs: [(foreign: String, ours: String)]) {
     self.pairs = pairs
     oursByForeign = Dictionary(pairs.map { ($0.foreign, $0.ours) }) { first, second in
@@ -15,8 +18,10 @@ public struct KeyMap: Sendable {
     }
   }
 
+  /// Returns our key for a foreign one, or nil if the table lacks it.
   public func ours(for foreign: String) -> String? { oursByForeign[foreign] }
 
+  /// Returns the foreign key for one of ours, or nil if the table lacks it.
   public func foreign(for ours: String) -> String? { foreignByOurs[ours] }
 
   /// Renames foreign keys to ours; keys the table lacks are kept, for ``KeyContract`` to name.

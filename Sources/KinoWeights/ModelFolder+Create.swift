@@ -9,6 +9,7 @@ extension ModelFolder {
   ///   - isReplacing: Whether a folder already at `url` is replaced, in which case it is removed
   ///     after the new one is complete; otherwise it is an error.
   ///   - fill: Writes the components into the folder it is given.
+  /// - Returns: The finished folder, opened.
   /// - Throws: ``WeightsError``, or what `fill` throws; nothing is left behind then.
   @discardableResult
   public static func create(

@@ -4,9 +4,12 @@ public import Foundation
 public struct ModelIndex: Hashable, Sendable {
   /// Names the library and class that load a component; both nil for a component left out.
   public struct Component: Hashable, Sendable {
+    /// The Python library, such as `diffusers`.
     public var library: String?
+    /// The class within the library.
     public var className: String?
 
+    /// Names the library and class of a component.
     public init(library: String?, className: String?) {
       self.library = library
       self.className = className
@@ -22,6 +25,7 @@ public struct ModelIndex: Hashable, Sendable {
   /// Every other key, kept as it is.
   public var settings: [String: JSONValue]
 
+  /// Describes a pipeline.
   public init(
     className: String, diffusersVersion: String? = nil, components: [String: Component],
     settings: [String: JSONValue] = [:]
@@ -55,9 +59,10 @@ public struct ModelIndex: Hashable, Sendable {
 
   func write(to url: URL) throws(WeightsError) {
     let components = components.mapValues { component in
-      JSONValue.array([component.library, component.className].map { name in
-        name.map(JSONValue.string) ?? .null
-      })
+      JSONValue.array(
+        [component.library, component.className].map { name in
+          name.map(JSONValue.string) ?? .null
+        })
     }
     var file = try ConfigurationFile(
       encoding: components, className: className, diffusersVersion: diffusersVersion)
@@ -79,7 +84,9 @@ extension ModelIndex.Component {
 /// A model on disk in the layout of diffusers: `model_index.json` and a folder per component
 /// (`transformer/`, `vae/`, `text_encoder/`, `tokenizer/`, `scheduler/`).
 public struct ModelFolder: Sendable {
+  /// The folder.
   public let url: URL
+  /// The content of its `model_index.json`.
   public let index: ModelIndex
 
   /// Opens a folder by its index; components are read when asked for.

@@ -7,6 +7,7 @@ public import Foundation
 /// that shortens the file in place while it is being read kills the process (see the check in
 /// ``withUnsafeBytes(of:_:)``). Writers that replace files by renaming, as ours does, are safe.
 public final class SafetensorsFile: Sendable {
+  /// The file.
   public let url: URL
   /// The string map of the file, `__metadata__`.
   public var metadata: [String: String] { header.metadata }

@@ -155,21 +155,23 @@ struct SafetensorsHeader: Sendable {
   /// Sorts the tensors by their data and checks that they tile it.
   private mutating func check(dataLength: Int, path: String) throws(WeightsError) {
     let order = tensors.indices.sorted { a, b in
-      (ranges[a].lowerBound, ranges[a].upperBound, a) < (ranges[b].lowerBound, ranges[b].upperBound, b)
+      (ranges[a].lowerBound, ranges[a].upperBound, a) < (
+        ranges[b].lowerBound, ranges[b].upperBound, b
+      )
     }
     var cursor = 0
     for index in order {
-      let (name, range) = (quoted(tensors[index].name), ranges[index])
+      let (name, range) = (tensors[index].name, ranges[index])
       guard range.upperBound <= dataLength else {
         throw WeightsError(
-          .outOfRange, at: path, expected: "\(name) inside \(dataLength) bytes of data",
+          .outOfRange, at: path, expected: "\(quoted(name)) inside \(dataLength) bytes of data",
           found: "data_offsets up to \(range.upperBound)",
           advice: "The file is cut short or damaged: fetch or export it again.")
       }
       guard range.lowerBound == cursor else {
         throw WeightsError(
           range.lowerBound < cursor ? .overlap : .gap, at: path,
-          expected: "\(name) to start where the tensor before it ends, at \(cursor)",
+          expected: "\(quoted(name)) to start where the tensor before it ends, at \(cursor)",
           found: "\(range.lowerBound)")
       }
       cursor = range.upperBound

@@ -44,20 +44,25 @@ public struct SafetensorsWriter: ~Copyable {
     (self.path, self.file, self.pending, self.dataStart) = (path, file, pending, header.count)
   }
 
-  /// Writes the bytes of one tensor: little-endian, row-major. Tensors may come in any order.
+  /// Writes the bytes of one tensor, little-endian and row-major.
+  ///
+  /// Tensors may come in any order.
   ///
   /// - Throws: ``WeightsError`` if the tensor was not announced or is already written, if `bytes`
   ///   is not of its size, or if the disk refuses.
-  public mutating func write(_ bytes: UnsafeRawBufferPointer, for name: String) throws(WeightsError) {
+  public mutating func write(
+    _ bytes: UnsafeRawBufferPointer, for name: String
+  ) throws(WeightsError) {
     guard let (offset, tensor) = pending[name] else {
       throw WeightsError(
         .missingTensor, at: path, expected: "a tensor announced to the writer, once",
         found: quoted(name), advice: "Announce every tensor when making the writer.")
     }
     guard bytes.count == tensor.byteCount else {
+      let size = "\(tensor.type.rawValue) \(tensor.shape)"
       throw WeightsError(
         .sizeMismatch, at: path,
-        expected: "\(tensor.byteCount) bytes for \(quoted(name)), \(tensor.type.rawValue) \(tensor.shape)",
+        expected: "\(tensor.byteCount) bytes for \(quoted(name)), \(size)",
         found: "\(bytes.count)", advice: "Cast and make contiguous before writing.")
     }
     try file.write(bytes, at: dataStart + offset)

@@ -43,9 +43,14 @@ struct ShardIndex {
   func write(to url: URL, totalByteCount: Int) throws(WeightsError) {
     struct Content: Encodable {
       let metadata: [String: Int]
-      let weight_map: [String: String]
+      let shards: [String: String]
+
+      enum CodingKeys: String, CodingKey {
+        case metadata
+        case shards = "weight_map"
+      }
     }
-    let content = Content(metadata: ["total_size": totalByteCount], weight_map: shards)
+    let content = Content(metadata: ["total_size": totalByteCount], shards: shards)
     try AtomicFile.write(ConfigurationFile.encode(content, path: url.path), to: url)
   }
 
@@ -66,7 +71,8 @@ struct ShardIndex {
 
 /// Checks that a name from an untrusted file stays inside its folder.
 func checkPlainName(_ name: String, in path: String) throws(WeightsError) {
-  let isPlain = !name.isEmpty && !name.hasPrefix(".")
+  let isPlain =
+    !name.isEmpty && !name.hasPrefix(".")
     && !name.unicodeScalars.contains { $0 == "/" || $0 == "\\" || $0 == "\0" }
   guard isPlain else {
     throw WeightsError(

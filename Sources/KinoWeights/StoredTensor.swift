@@ -44,10 +44,13 @@ public enum StoredType: String, CaseIterable, Hashable, Sendable {
 
 /// Describes one tensor of a file: its name, element type and shape.
 public struct StoredTensor: Hashable, Sendable {
+  /// Unique in its file.
   public let name: String
+  /// The type of each element.
   public let type: StoredType
   /// Extents, outermost first; empty for a scalar.
   public let shape: [Int]
+  /// The size of all elements together.
   public let byteCount: Int
 
   /// Describes a tensor to write.
@@ -67,5 +70,6 @@ public struct StoredTensor: Hashable, Sendable {
     self.byteCount = byteCount
   }
 
+  /// The product of the extents.
   public var elementCount: Int { byteCount / type.byteWidth }
 }

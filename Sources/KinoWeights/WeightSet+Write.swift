@@ -10,10 +10,13 @@ extension WeightSet {
   /// - Parameters:
   ///   - tensors: What to write, in any order.
   ///   - folder: An existing folder.
-  ///   - stem: `diffusion_pytorch_model` (diffusers) or `model` (transformers).
+  ///   - stem: The start of the file names: `diffusion_pytorch_model` (diffusers) or `model` (transformers).
+  ///   - metadata: The string map of each file.
   ///   - maximumShardByteCount: The most tensor bytes per file; a larger tensor gets its own.
   ///   - bytes: Hands the bytes of a tensor to the function it is given.
   /// - Returns: The URL of the file or the index.
+  /// - Throws: ``WeightsError`` if a name occurs twice or a file cannot be written, and whatever
+  ///   `bytes` throws.
   @discardableResult
   public static func write(
     _ tensors: [StoredTensor], to folder: URL, stem: String = "diffusion_pytorch_model",

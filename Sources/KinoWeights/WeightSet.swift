@@ -33,7 +33,8 @@ public struct WeightSet: Sendable {
     guard let first = candidates.first else {
       throw WeightsError(
         .notFound, at: folder.path,
-        expected: Self.stems.map { $0 + ".safetensors" }.joined(separator: " or ") + ", or its index",
+        expected: Self.stems.map { $0 + ".safetensors" }.joined(separator: " or ")
+          + ", or an index",
         found: "neither", advice: "Fetch the weights in safetensors form into this folder.")
     }
     guard candidates.count == 1 else {
@@ -91,7 +92,7 @@ public struct WeightSet: Sendable {
     for name in names {
       do {
         files.append(try SafetensorsFile(at: folder.appendingPathComponent(name)))
-      } catch where error.code == .notFound {
+      } catch  where error.code == .notFound {
         throw WeightsError(
           .missingShard, at: url.path, expected: "the shard \(quoted(name)) beside the index",
           found: "no such file", advice: "Fetch all \(names.count) shards into the same folder.")

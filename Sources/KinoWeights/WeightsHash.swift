@@ -9,6 +9,7 @@ public struct WeightsHash: Hashable, Codable, Sendable, CustomStringConvertible 
   /// 64 hexadecimal digits.
   public let hexadecimal: String
 
+  /// The hexadecimal digits.
   public var description: String { hexadecimal }
 
   /// Enough digits to tell models apart in a recipe.
@@ -37,6 +38,7 @@ public func weightsHash(_ url: URL) throws(WeightsError) -> WeightsHash {
 public final class WeightsHashCache: Sendable {
   private let known = Mutex<[String: (stamp: WeightsHash, hash: WeightsHash)]>([:])
 
+  /// Makes an empty cache.
   public init() {}
 
   /// Returns the hash of a folder, from memory if no file changed since the last call.

@@ -17,14 +17,18 @@ struct CountingGenerator: RandomNumberGenerator {
 
 struct HeaderFuzzTests {
   private static let seed = Array(
-    ("{\"__metadata__\":{\"format\":\"pt\",\"ключ\":\"\\u00e9\"}," + entry("a.weight", "F32", [2, 3], [0, 24])
+    ("{\"__metadata__\":{\"format\":\"pt\",\"ключ\":\"\\u00e9\"},"
+      + entry("a.weight", "F32", [2, 3], [0, 24])
       + "," + entry("a.bias", "BF16", [4], [24, 32]) + "," + entry("e", "I64", [0], [32, 32]) + ","
       + entry("s", "BOOL", [], [32, 33]) + "}").utf8)
   private static let dataLength = 33
   private static let fragments = [
-    "{", "}", "[", "]", "\"", ":", ",", "\\", "\\u", "\\ud800", "-", "0", "9", "00", "1e9", ".5", "null",
-    "true", "9223372036854775807", "18446744073709551616", "\u{0}", "\u{e9}", "\"shape\":", "\"dtype\":",
-    "\"data_offsets\":[0,0]", "\"F8_E4M3\"", "\"a.bias\":{", "\"__metadata__\":{}", ",,", "[[[[", "{{{{",
+    "{", "}", "[", "]", "\"", ":", ",", "\\", "\\u", "\\ud800", "-", "0", "9", "00", "1e9", ".5",
+    "null",
+    "true", "9223372036854775807", "18446744073709551616", "\u{0}", "\u{e9}", "\"shape\":",
+    "\"dtype\":",
+    "\"data_offsets\":[0,0]", "\"F8_E4M3\"", "\"a.bias\":{", "\"__metadata__\":{}", ",,", "[[[[",
+    "{{{{",
   ].map { Array($0.utf8) }
 
   private static func mutated(_ generator: inout CountingGenerator) -> [UInt8] {
@@ -38,9 +42,14 @@ struct HeaderFuzzTests {
       case 1 where position < bytes.count:
         bytes[position] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
       case 2: bytes.removeSubrange(position..<end)
-      case 3: bytes.insert(contentsOf: bytes[position..<end], at: Int.random(in: 0...position, using: &generator))
-      case 4: bytes.insert(contentsOf: fragments.randomElement(using: &generator) ?? [], at: position)
-      default: bytes.replaceSubrange(position..<end, with: fragments.randomElement(using: &generator) ?? [])
+      case 3:
+        bytes.insert(
+          contentsOf: bytes[position..<end], at: Int.random(in: 0...position, using: &generator))
+      case 4:
+        bytes.insert(contentsOf: fragments.randomElement(using: &generator) ?? [], at: position)
+      default:
+        bytes.replaceSubrange(
+          position..<end, with: fragments.randomElement(using: &generator) ?? [])
       }
     }
     return bytes
@@ -52,7 +61,8 @@ struct HeaderFuzzTests {
     var slowest = Duration.zero
     for _ in 0..<20_000 {
       let json = Self.mutated(&generator)
-      let length = Bool.random(using: &generator)
+      let length =
+        Bool.random(using: &generator)
         ? Self.dataLength : Int.random(in: 0...64, using: &generator)
       let start = ContinuousClock.now
       do {
@@ -87,23 +97,27 @@ struct HeaderFuzzTests {
     let data = Array(repeating: UInt8(1), count: Self.dataLength)
     let whole = safetensors(Self.seed, data: data)
     var refused = 0
-    for _ in 0..<2000 {
+    for _ in 0..<600 {
       var bytes = whole
       switch Int.random(in: 0..<3, using: &generator) {
       case 0: bytes.removeLast(Int.random(in: 0...bytes.count, using: &generator))
-      case 1: bytes[Int.random(in: 0..<8, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
+      case 1:
+        bytes[Int.random(in: 0..<8, using: &generator)] = UInt8.random(
+          in: 0...255, using: &generator)
       default: bytes = safetensors(Self.mutated(&generator), data: data)
       }
       let url = try folder.write(bytes)
       do {
         let file = try SafetensorsFile(at: url)
-        for tensor in file.tensors { #expect(try file.bytes(tensor.name).count == tensor.byteCount) }
+        for tensor in file.tensors {
+          #expect(try file.bytes(tensor.name).count == tensor.byteCount)
+        }
       } catch {
         #expect(error is WeightsError)
         refused += 1
       }
     }
-    #expect(1000..<2000 ~= refused)
+    #expect(300..<600 ~= refused)
   }
 
   @Test func `random bytes are never a header`() {

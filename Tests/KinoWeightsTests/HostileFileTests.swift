@@ -57,8 +57,10 @@ struct HostileFile: CustomTestStringConvertible {
     .init("a surrogate pair the wrong way round", .notJSON, "{\(entry("\\udc00\\ud800"))}"),
     .init("a high surrogate before a letter", .notJSON, "{\(entry("\\ud800\\u0041"))}"),
     .init("a short escape", .notJSON, "{\(entry("\\u00"))}"),
-    .init("a name that is not UTF-8", .notUTF8, safetensors([0x7B, 0x22, 0xFF, 0x22, 0x3A], data: [])),
-    .init("an overlong UTF-8 name", .notUTF8, safetensors([0x7B, 0x22, 0xC0, 0x80, 0x22], data: [])),
+    .init(
+      "a name that is not UTF-8", .notUTF8, safetensors([0x7B, 0x22, 0xFF, 0x22, 0x3A], data: [])),
+    .init(
+      "an overlong UTF-8 name", .notUTF8, safetensors([0x7B, 0x22, 0xC0, 0x80, 0x22], data: [])),
     .init(
       "an invalid byte beside an escape", .notUTF8,
       safetensors([0x7B, 0x22, 0x5C, 0x6E, 0xFE, 0x22], data: [])),
@@ -95,7 +97,8 @@ struct HostileFile: CustomTestStringConvertible {
     .init("float8", .unsupportedType, "{\(entry("a", "F8_E4M3"))}"),
     .init("the other float8", .unsupportedType, "{\(entry("a", "F8_E5M2"))}"),
     .init("uint64", .unsupportedType, "{\(entry("a", "U64", [0], [0, 0]))}"),
-    .init("a dtype that is a number", .notJSON, #"{"a":{"dtype":8,"shape":[4],"data_offsets":[0,4]}}"#),
+    .init(
+      "a dtype that is a number", .notJSON, #"{"a":{"dtype":8,"shape":[4],"data_offsets":[0,4]}}"#),
   ]
 
   static let numbers: [HostileFile] = [
@@ -104,14 +107,19 @@ struct HostileFile: CustomTestStringConvertible {
     .init("a fraction", .badNumber, #"{"a":{"dtype":"U8","shape":[4.0],"data_offsets":[0,4]}}"#),
     .init("an exponent", .badNumber, #"{"a":{"dtype":"U8","shape":[4e0],"data_offsets":[0,4]}}"#),
     .init("a leading zero", .badNumber, #"{"a":{"dtype":"U8","shape":[04],"data_offsets":[0,4]}}"#),
-    .init("2^63", .badNumber, #"{"a":{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,4]}}"#),
+    .init(
+      "2^63", .badNumber,
+      #"{"a":{"dtype":"U8","shape":[9223372036854775808],"data_offsets":[0,4]}}"#),
     .init(
       "a thousand digits", .badNumber,
       "{\"a\":{\"dtype\":\"U8\",\"shape\":[\(String(repeating: "9", count: 1000))]}}"),
-    .init("a number in quotes", .notJSON, #"{"a":{"dtype":"U8","shape":["4"],"data_offsets":[0,4]}}"#),
-    .init("true for a number", .notJSON, #"{"a":{"dtype":"U8","shape":[true],"data_offsets":[0,4]}}"#),
+    .init(
+      "a number in quotes", .notJSON, #"{"a":{"dtype":"U8","shape":["4"],"data_offsets":[0,4]}}"#),
+    .init(
+      "true for a number", .notJSON, #"{"a":{"dtype":"U8","shape":[true],"data_offsets":[0,4]}}"#),
     .init("a nested shape", .notJSON, #"{"a":{"dtype":"U8","shape":[[4]],"data_offsets":[0,4]}}"#),
-    .init("a product beyond 64 bits", .badShape, "{\(entry("a", "U8", [1 << 32, 1 << 32], [0, 0]))}"),
+    .init(
+      "a product beyond 64 bits", .badShape, "{\(entry("a", "U8", [1 << 32, 1 << 32], [0, 0]))}"),
     .init("bytes beyond 64 bits", .badShape, "{\(entry("a", "F64", [1 << 60], [0, 0]))}"),
     .init(
       "a product that wraps round to 4", .badShape,
@@ -132,12 +140,14 @@ struct HostileFile: CustomTestStringConvertible {
       "an empty tensor inside another", .overlap,
       "{\(entry("a")),\(entry("b", "U8", [0], [2, 2]))}"),
     .init("a gap at the start", .gap, "{\(entry("a", "U8", [2], [2, 4]))}"),
-    .init("a gap between", .gap, "{\(entry("a", "U8", [1], [0, 1])),\(entry("b", "U8", [1], [3, 4]))}"),
+    .init(
+      "a gap between", .gap, "{\(entry("a", "U8", [1], [0, 1])),\(entry("b", "U8", [1], [3, 4]))}"),
   ]
 }
 
 struct HostileFileTests {
-  @Test(arguments: HostileFile.framing + HostileFile.text + HostileFile.meaning + HostileFile.numbers)
+  @Test(
+    arguments: HostileFile.framing + HostileFile.text + HostileFile.meaning + HostileFile.numbers)
   func `a file that breaks a rule is refused with the reason`(file: HostileFile) throws {
     let folder = try TemporaryFolder()
     let url = try folder.write(file.bytes)

@@ -53,9 +53,10 @@ struct KeyMapTests {
 
   @Test func `a table that is no bijection says why`() {
     #expect(map.violations(ontoOurs: ["ours.weight", "x", "y"]).isEmpty)
-    #expect(map.violations(ontoOurs: ["ours.weight", "x", "z"]) == [
-      "z has no foreign key", "y is not a key of the model",
-    ])
+    #expect(
+      map.violations(ontoOurs: ["ours.weight", "x", "z"]) == [
+        "z has no foreign key", "y is not a key of the model",
+      ])
   }
 
   @Test func `a name twice on one side traps`() async {

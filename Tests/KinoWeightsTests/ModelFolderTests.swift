@@ -43,9 +43,10 @@ struct ModelFolderTests {
     let index = try ModelFolder(at: folder.url).index
     #expect(index.components.keys.sorted() == ["scheduler", "text_encoder", "transformer_2"])
     #expect(index.components["text_encoder"]?.library == "transformers")
-    #expect(index.settings == [
-      "boundary_ratio": .number(0.875), "sizes": .array([.integer(1), .integer(2)]),
-    ])
+    #expect(
+      index.settings == [
+        "boundary_ratio": .number(0.875), "sizes": .array([.integer(1), .integer(2)]),
+      ])
   }
 
   @Test func `parts that are not there are named`() throws {
@@ -79,7 +80,8 @@ struct ModelFolderTests {
         try ModelFolder.create(at: folder["model"], index: index, fill: fill)
       }?.code == .cannotWrite)
     #expect(throws: Stop.self) {
-      try ModelFolder.create(at: folder["model"], index: index, replacing: true) { _ in throw Stop() }
+      try ModelFolder.create(at: folder["model"], index: index, replacing: true) { _ in throw Stop()
+      }
     }
     #expect(try ModelFolder(at: folder["model"]).weights(of: "vae").tensors.count == 1)
     #expect(try folder.names == ["model"])

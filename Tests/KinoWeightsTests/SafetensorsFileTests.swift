@@ -5,11 +5,13 @@ import Testing
 struct SafetensorsFileTests {
   private func reference() throws -> SafetensorsFile {
     let url = try #require(
-      Bundle.module.url(forResource: "reference", withExtension: "safetensors", subdirectory: "Fixtures"))
+      Bundle.module.url(
+        forResource: "reference", withExtension: "safetensors", subdirectory: "Fixtures"))
     return try SafetensorsFile(at: url)
   }
 
-  private func values<Value: BitwiseCopyable>(_ name: String, as type: Value.Type) throws -> [Value] {
+  private func values<Value: BitwiseCopyable>(_ name: String, as type: Value.Type) throws -> [Value]
+  {
     try reference().withUnsafeBytes(of: name) { bytes in
       (0..<bytes.count / MemoryLayout<Value>.stride).map {
         bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.stride, as: type)
@@ -56,7 +58,8 @@ struct SafetensorsFileTests {
 
   @Test func `escapes in names are decoded, pairs of surrogates too`() throws {
     let folder = try TemporaryFolder()
-    let header = #"{"a\"\\\/\b\f\n\r\t\u00e9\ud83c\udfac":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}"#
+    let header =
+      #"{"a\"\\\/\b\f\n\r\t\u00e9\ud83c\udfac":{"dtype":"U8","shape":[],"data_offsets":[0,1]}}"#
     let file = try SafetensorsFile(at: folder.write(safetensors(header, data: 1)))
     #expect(file.tensors.first?.name == "a\"\\/\u{8}\u{c}\n\r\té🎬")
   }
@@ -79,10 +82,12 @@ struct SafetensorsFileTests {
 
   @Test func `tensors of no bytes may share a place`() throws {
     let folder = try TemporaryFolder()
-    let header = "{" + [
-      entry("a", "F32", [0], [4, 4]), entry("b"), entry("c", "F32", [3, 0], [0, 0]),
-      entry("d", "F32", [0], [4, 4]),
-    ].joined(separator: ",") + "}"
+    let header =
+      "{"
+      + [
+        entry("a", "F32", [0], [4, 4]), entry("b"), entry("c", "F32", [3, 0], [0, 0]),
+        entry("d", "F32", [0], [4, 4]),
+      ].joined(separator: ",") + "}"
     let file = try SafetensorsFile(at: folder.write(safetensors(header, data: 4)))
     #expect(file.tensors.count == 4)
     #expect(try file.bytes("b") == [7, 7, 7, 7])

@@ -43,10 +43,14 @@ struct SafetensorsWriterTests {
     #expect(try given.bytes("a") == pattern(tensors[1]))
   }
 
-  @Test func `the data starts at a multiple of eight, and the same content is the same file`() throws {
+  @Test func `the data starts at a multiple of eight, and the same content is the same file`()
+    throws
+  {
     let folder = try TemporaryFolder()
     for length in 1...9 {
-      let tensors = [StoredTensor(name: String(repeating: "x", count: length), type: .int8, shape: [1])]
+      let tensors = [
+        StoredTensor(name: String(repeating: "x", count: length), type: .int8, shape: [1])
+      ]
       try writeFile(tensors, to: folder["one"], metadata: ["b": "1", "a": "2"])
       try writeFile(tensors, to: folder["two"], metadata: ["a": "2", "b": "1"])
       let bytes = try Data(contentsOf: folder["one"])

@@ -4,7 +4,8 @@ import Testing
 
 struct WeightSetTests {
   private static let tensors = (0..<10).map {
-    StoredTensor(name: "blocks.\($0).weight", type: $0 % 3 == 0 ? .bfloat16 : .float32, shape: [$0, 5])
+    StoredTensor(
+      name: "blocks.\($0).weight", type: $0 % 3 == 0 ? .bfloat16 : .float32, shape: [$0, 5])
   }
 
   @discardableResult
@@ -58,10 +59,11 @@ struct WeightSetTests {
     try expectWhole(WeightSet(inFolder: folder.url))
     try write(to: folder, limit: 1_000_000)
     try expectWhole(WeightSet(inFolder: folder.url))
-    #expect(try folder.names == [
-      "config.json", "diffusion_pytorch_model.fp16.safetensors",
-      "diffusion_pytorch_model.safetensors", "other.safetensors",
-    ])
+    #expect(
+      try folder.names == [
+        "config.json", "diffusion_pytorch_model.fp16.safetensors",
+        "diffusion_pytorch_model.safetensors", "other.safetensors",
+      ])
   }
 
   @Test func `a name in two shards is refused`() throws {
@@ -75,7 +77,8 @@ struct WeightSetTests {
     struct Stop: Error {}
     let folder = try TemporaryFolder()
     #expect(throws: Stop.self) {
-      try WeightSet.write(Self.tensors, to: folder.url, maximumShardByteCount: 100) { tensor, take in
+      try WeightSet.write(Self.tensors, to: folder.url, maximumShardByteCount: 100) {
+        tensor, take in
         if tensor.name == "blocks.9.weight" { throw Stop() }
         try pattern(tensor).withUnsafeBytes(take)
       }
@@ -129,7 +132,8 @@ struct WeightSetTests {
   @Test func `shards behind links are read, as in a download cache`() throws {
     let folder = try TemporaryFolder()
     let url = try folder.write(safetensors("{\(entry("a"))}", data: 4), "blob")
-    try FileManager.default.createSymbolicLink(at: folder["one.safetensors"], withDestinationURL: url)
+    try FileManager.default.createSymbolicLink(
+      at: folder["one.safetensors"], withDestinationURL: url)
     let index = try folder.write(
       #"{"weight_map":{"a":"one.safetensors"}}"#, "model.safetensors.index.json")
     #expect(try WeightSet(at: index).tensors.count == 1)

@@ -45,7 +45,9 @@ struct WeightsHashTests {
   @Test func `the hash never changes between versions`() throws {
     let folder = try TemporaryFolder()
     // Computed independently: SHA-256 of the tag, then per file both lengths, name and bytes.
-    #expect(try weightsHash(model(folder, "one")).hexadecimal == "e86dccfae89d189dcabe5e234bbf021948ec2a85bef295c27abc136054671a53")
+    #expect(
+      try weightsHash(model(folder, "one")).hexadecimal
+        == "e86dccfae89d189dcabe5e234bbf021948ec2a85bef295c27abc136054671a53")
   }
 
   @Test func `a cache answers the same until a file changes`() throws {

@@ -1,1 +1,0 @@
-#include "kino_sentencepiece.h"

@@ -1,0 +1,100 @@
+public import KinoTensor
+
+/// The timestep of every token, as few distinct values and an index.
+public struct TokenTimesteps: Sendable {
+  /// Distinct timesteps, rising, in 0...1000.
+  public let values: [Double]
+  /// For every token, in order (frame, row, column), the index of its value: int64 `[L]`.
+  public let index: Tensor
+
+  /// One timestep per token, float32 `[L]`.
+  public var dense: Tensor { Tensor(values.map(Float.init)).gathered(index, along: 0) }
+}
+
+extension Canvas {
+  /// Maps noise levels to numbers that broadcast over latents: float32 `[1, F, H, W]`, or a single
+  /// number if the whole canvas has one level.
+  package func map(_ value: (Double) -> Double) -> Tensor {
+    let values = levels.map(value)
+    if values.count == 1 { return Tensor(values[0]) }
+    let (patch, grid) = (shape.patch, shape.grid)
+    return Tensor(values.map(Float.init)).gathered(levelIndex, along: 0).reshaped(to: grid)
+      .repeated(patch.frames, along: 0).repeated(patch.height, along: 1)
+      .repeated(patch.width, along: 2).expandingDimension(at: 0)
+  }
+
+  /// Gives the sigma of every latent while the schedule is at `sigma`; broadcasts over `[C, F, H, W]`.
+  public func sigmas(at sigma: Double) -> Tensor { map { min(sigma, $0) } }
+
+  /// Gives the timestep of every token while the schedule is at `sigma`, as 1000 times token sigma.
+  public func timesteps(sigma: Double) -> TokenTimesteps { timesteps(atMost: sigma * 1000) }
+
+  /// Gives the timestep of every token: its level's, or the schedule's if that is smaller.
+  public func timesteps(atMost timestep: Double) -> TokenTimesteps {
+    let ofLevels = levels.map { min(timestep, $0 * 1000) }
+    var values: [Double] = []
+    // Levels rise, so equal timesteps are neighbours.
+    let slots = ofLevels.map { value -> Int64 in
+      if values.last != value { values.append(value) }
+      return Int64(values.count - 1)
+    }
+    return TokenTimesteps(values: values, index: Tensor(slots).gathered(levelIndex, along: 0))
+  }
+
+  /// Draws the canvas's noise `[C, F, H, W]` from a seed alone.
+  ///
+  /// Frame `f` is draw `firstFrame + f` of `RandomSource(seed:)`. So the same seed and picture size
+  /// give the same noise, a longer canvas begins with a shorter one's, and a window that starts at
+  /// `firstFrame` of a long canvas sees that canvas's noise.
+  public func noise(seed: UInt64, firstFrame: Int = 0) -> Tensor {
+    var random = RandomSource(seed: seed, drawCount: UInt64(max(0, firstFrame)))
+    let frames = (0..<shape.frames).map { _ in
+      random.normal([shape.channels, shape.height, shape.width])
+    }
+    return stack(frames, along: 1)
+  }
+
+  /// Noises the content to where the schedule is at `sigma`, every token by its own sigma.
+  ///
+  /// Tokens with sigma 0 are the content bit for bit.
+  ///
+  /// - Throws: ``DiffusionError`` if the noise has another shape or is not finite.
+  public func noised(to sigma: Double, with noise: Tensor) throws(DiffusionError) -> Tensor {
+    let noise = try Canvas.checked(noise, "noise", shape: shape)
+    try DiffusionError.require(
+      (0...1).contains(sigma), .range, "expected a sigma in 0...1, found \(sigma)")
+    guard let content = content?.moved(to: noise.device) else { return noise * sigma }
+    let own = sigmas(at: sigma).moved(to: noise.device)
+    let mixed = FlowMatching.noised(content, with: noise, sigma: own)
+    return mixed.replacing(with: content, where: own.equals(0))
+  }
+}
+
+// MARK: - Training
+
+extension Canvas {
+  /// 1 for latents that the loss counts, 0 for known ones; broadcasts over `[C, F, H, W]`.
+  public var lossMask: Tensor { map { $0 > 0 ? 1 : 0 } }
+
+  /// The mean squared error of a velocity over the latents that are not known.
+  ///
+  /// - Parameters:
+  ///   - velocity: The model's output for ``noised(to:with:)``, `[C, F, H, W]`; may record gradients.
+  ///   - noise: The noise used, `[C, F, H, W]`.
+  /// - Returns: One number, float32; 0 if everything is known.
+  /// - Throws: ``DiffusionError`` for other shapes, or without content.
+  public func loss(velocity: Tensor, noise: Tensor) throws(DiffusionError) -> Tensor {
+    try DiffusionError.require(
+      velocity.shape == shape.axes && noise.shape == shape.axes, .shape,
+      "expected velocity and noise of shape \(shape), found \(velocity.shape) and \(noise.shape)")
+    guard let content else {
+      throw DiffusionError(.missingContent, "expected clean latents as content to train on")
+    }
+    let mask = lossMask.moved(to: velocity.device).expanded(to: [1] + shape.axes.dropFirst())
+    let target = FlowMatching.velocity(clean: content, noise: noise).moved(to: velocity.device)
+    let error = (velocity.cast(to: .float32) - target).squared() * mask
+    // A canvas with everything known has no error, not NaN.
+    return error.sum()
+      / (mask.sum().maximum(Tensor(1.0).moved(to: mask.device)) * Double(shape.channels))
+  }
+}

@@ -1,0 +1,44 @@
+import Foundation
+
+/// Chooses the quality of a written file and what is stored with it.
+public struct WriteOptions: Hashable, Sendable {
+  /// The constant rate factor of H.264, 0...51: 0 is lossless, 18 visually so, 23 common.
+  public var crf: Double
+  /// The quality of JPEG and WebP, 1...100. WebP is lossless at 100.
+  public var quality: Int
+  /// Whether an existing file may be replaced.
+  public var overwrite: Bool
+  /// How the file was made: a JSON object, stored as the file's comment in every format.
+  public var recipe: String?
+  /// The title, stored in MP4 and MOV only.
+  public var title: String?
+
+  /// Creates options. Out-of-range numbers are reported when the writer is created.
+  public init(
+    crf: Double = 18, quality: Int = 90, overwrite: Bool = false, recipe: String? = nil,
+    title: String? = nil
+  ) {
+    self.crf = crf
+    self.quality = quality
+    self.overwrite = overwrite
+    self.recipe = recipe
+    self.title = title
+  }
+
+  func validate() throws {
+    guard crf >= 0 && crf <= 51 else {
+      throw MediaError(.invalidOption, details: "crf is \(crf); use a number in 0...51.")
+    }
+    guard (1...100).contains(quality) else {
+      throw MediaError(.invalidOption, details: "quality is \(quality); use a number in 1...100.")
+    }
+    if let recipe, !Self.isRecipe(recipe) {
+      throw MediaError(.invalidOption, details: "The recipe is no JSON object.")
+    }
+  }
+
+  static func isRecipe(_ text: String) -> Bool {
+    let text = text.trimmingCharacters(in: .whitespacesAndNewlines)
+    return text.hasPrefix("{") && text.hasSuffix("}") && !text.utf8.contains(0)
+  }
+}

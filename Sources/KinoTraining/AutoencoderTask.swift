@@ -1,0 +1,136 @@
+public import Foundation
+internal import KinoMedia
+public import KinoModels
+public import KinoNN
+public import KinoTensor
+internal import KinoWeights
+internal import KinoWorld
+
+/// Trains a ``VideoAutoencoder`` to restore clips and pictures.
+///
+/// The loss is the mean absolute error of pixels, of their differences to the neighbours in space and
+/// time, which keeps edges and motion, and a slight pull of the latents towards the standard normal.
+public struct AutoencoderTask: TrainingTask {
+  public let makeBatch: @Sendable (_ step: Int) throws -> PixelBatch
+  private let registry: ParameterRegistry
+  private let autoencoder: VideoAutoencoder
+  private let settings: TrainingConfiguration.AutoencoderSettings
+  private let computeType: DType
+  private let framesPerSecond: Double
+
+  public init(_ configuration: TrainingConfiguration) throws {
+    guard let settings = configuration.autoencoder else {
+      throw TrainingError(.invalidConfiguration, "training configuration: expected `autoencoder`")
+    }
+    self.settings = settings
+    computeType = configuration.precision.dtype
+    framesPerSecond = configuration.data.framesPerSecond
+    registry = ParameterRegistry(seed: configuration.seed)
+    autoencoder = VideoAutoencoder(registry.root, configuration: settings.model)
+    let source = try ClipSource(settings: configuration.data, seed: configuration.seed)
+    let (buckets, seed) = (configuration.buckets, configuration.seed)
+    makeBatch = { step in
+      try source.batch(step: step, bucket: ClipSource.bucket(step: step, of: buckets, seed: seed))
+    }
+  }
+
+  public var parameters: [(key: String, value: Tensor)] { registry.parameters }
+
+  public func loss(
+    _ batch: PixelBatch, random: inout RandomSource
+  ) -> (loss: Tensor, figures: [String: Double]) {
+    let pixels = batch.pixels
+    let latents = autoencoder.encode(pixels, computeType: computeType)
+    let restored = autoencoder.decode(latents.sample(from: &random), computeType: computeType)
+    let difference = restored - pixels
+    let reconstruction = difference.abs().mean()
+    let gradients = Self.steps(of: difference).map { $0.abs().mean() }
+    let divergence = latents.divergence()
+    let loss =
+      reconstruction + gradients.reduce(Tensor(0)) { $0 + $1 } * settings.gradientWeight
+      + divergence * settings.divergenceWeight
+    let error = withoutGradient { difference.clamped(to: -2...2).squared().mean().item() }
+    let kind = batch.shape[1] == 1 ? "picture" : "clip"
+    return (
+      loss,
+      ["psnr_\(kind)": 10 * log10(4 / error), "divergence": divergence.item()]
+    )
+  }
+
+  /// Differences of neighbours along width, height and, in a clip, time.
+  private static func steps(of x: Tensor) -> [Tensor] {
+    [4, 3, 2].filter { x.size($0) > 1 }.map { x.slice($0, from: 1) - x.slice($0, 0..<x.size($0) - 1) }
+  }
+
+  // MARK: - Evaluation
+
+  private func averaged(_ averages: [(key: String, value: Tensor)]) -> VideoAutoencoder {
+    let values = Dictionary(averages.map { ($0.key, $0.value) }) { first, _ in first }
+    let registry = ParameterRegistry(names: Set(values.keys)) { values[$0] }
+    return VideoAutoencoder(registry.root, configuration: settings.model)
+  }
+
+  /// Unseen world scenes: clips and single frames.
+  private func unseen(frames: Int) -> [Clip] {
+    (0..<6).map { index in
+      Clip(
+        SceneRenderer(width: 128, height: 128).render(
+          .random(seed: UInt64(900_000 + index), split: .heldOut), frameCount: frames,
+          framesPerSecond: framesPerSecond))
+    }
+  }
+
+  private func restored(_ clip: Clip, _ autoencoder: VideoAutoencoder) -> Clip {
+    let latents = autoencoder.encode(clip.tensor, computeType: computeType).mean
+    return Clip(
+      tensor: autoencoder.decode(latents, computeType: computeType).select(0, 0), framesPerSecond: framesPerSecond)
+  }
+
+  public func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
+    let autoencoder = averaged(averages)
+    func mean(_ clips: [Clip]) -> Double {
+      clips.reduce(0) { $0 + ClipComparison($1, restored($1, autoencoder)).psnr } / Double(clips.count)
+    }
+    return ["held_out_psnr_clip": mean(unseen(frames: 9)), "held_out_psnr_picture": mean(unseen(frames: 1))]
+  }
+
+  public func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
+    let autoencoder = averaged(averages)
+    let clips = unseen(frames: 9)
+    var page = Frame(width: 128 * 6, height: 128 * clips.count, color: .black)
+    for (row, clip) in clips.enumerated() {
+      let result = restored(clip, autoencoder)
+      for (column, frame) in [0, 4, 8].enumerated() {
+        page.draw(clip[frame], x: 256 * column, y: 128 * row)
+        page.draw(result[frame], x: 256 * column + 128, y: 128 * row)
+      }
+    }
+    try page.write(to: url.path, WriteOptions(overwrite: true))
+  }
+
+  /// Writes `config.json`, with the statistics of latents over unseen scenes, and the weights.
+  public func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
+    let autoencoder = averaged(averages)
+    var configuration = settings.model
+    (configuration.latentMean, configuration.latentStandardDeviation) = latentStatistics(autoencoder)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try WeightSet.write(averages, to: folder, dtype: .bfloat16)
+    var file = ConfigurationFile(className: "AutoencoderKLWan")
+    try file.update(with: configuration)
+    try file.write(to: folder.appendingPathComponent("config.json"))
+  }
+
+  private func latentStatistics(_ autoencoder: VideoAutoencoder) -> ([Double], [Double]) {
+    let latents = (0..<48).map { index -> Tensor in
+      let rendered = SceneRenderer(width: 128, height: 128).render(
+        .random(seed: UInt64(800_000 + index)), frameCount: 9, framesPerSecond: framesPerSecond)
+      let mean = autoencoder.encode(Clip(rendered).tensor, computeType: computeType).mean
+      return mean.permuted(1, 0, 2, 3, 4).reshaped(to: mean.size(1), -1)
+    }
+    let all = concatenate(latents, along: 1)  // [Z, samples]
+    return (
+      all.mean(along: 1).floats().map(Double.init),
+      all.variance(along: 1).squareRoot().floats().map { Double(max($0, 1e-4)) }
+    )
+  }
+}

@@ -1,0 +1,113 @@
+internal import Foundation
+internal import KinoMedia
+internal import KinoNN
+internal import KinoTensor
+internal import KinoWorld
+
+/// Draws training clips: world scenes and pieces of real footage, each from its number alone.
+struct ClipSource: Sendable {
+  let settings: TrainingConfiguration.DataSettings
+  let seed: UInt64
+  private let footage: [(weight: Double, folder: FootageFolder)]
+
+  init(settings: TrainingConfiguration.DataSettings, seed: UInt64) throws {
+    self.settings = settings
+    self.seed = seed
+    footage = try settings.folders.filter { $0.weight > 0 }.map {
+      ($0.weight, try FootageFolder(path: NSString(string: $0.path).expandingTildeInPath))
+    }
+  }
+
+  /// The bucket of a step.
+  static func bucket(
+    step: Int, of buckets: [TrainingConfiguration.Bucket], seed: UInt64
+  ) -> TrainingConfiguration.Bucket {
+    var random = RandomSource(seed: seed ^ stableHash("bucket"), drawCount: UInt64(step))
+    var left = random.uniform() * buckets.reduce(0) { $0 + $1.weight }
+    for bucket in buckets {
+      left -= bucket.weight
+      if left < 0 { return bucket }
+    }
+    return buckets[buckets.count - 1]
+  }
+
+  /// The pixels of one step, samples after each other.
+  func batch(step: Int, bucket: TrainingConfiguration.Bucket) throws -> PixelBatch {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(bucket.batch * bucket.frames * bucket.width * bucket.height * 3)
+    for index in 0..<bucket.batch {
+      var random = RandomSource(seed: seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15, drawCount: UInt64(index) << 32)
+      bytes += try clip(bucket, &random).pixels
+    }
+    return PixelBatch(
+      bytes: bytes, shape: [bucket.batch, bucket.frames, bucket.height, bucket.width, 3])
+  }
+
+  private func clip(_ bucket: TrainingConfiguration.Bucket, _ random: inout RandomSource) throws -> Clip {
+    var left = random.uniform() * (settings.world + footage.reduce(0) { $0 + $1.weight })
+    for (weight, folder) in footage {
+      left -= weight
+      if left < 0 { return try folder.piece(bucket, &random) }
+    }
+    return worldClip(bucket, &random)
+  }
+
+  /// A scene seen whole, or through a window into a larger picture.
+  private func worldClip(_ bucket: TrainingConfiguration.Bucket, _ random: inout RandomSource) -> Clip {
+    let scene = Scene.random(seed: UInt64(random.uniform() * 0x1p53), split: .training)
+    let zoom = bucket.zoom ?? 1
+    let (width, height) = (Int(Double(bucket.width) * zoom), Int(Double(bucket.height) * zoom))
+    let rate = settings.framesPerSecond * (0.6 + random.uniform() * 1.4)
+    let rendered = SceneRenderer(width: width, height: height).render(
+      scene, frameCount: bucket.frames, framesPerSecond: rate, startTime: random.uniform() * 2)
+    let clip = Clip(rendered)
+    if zoom == 1 { return clip }
+    return clip.cut(
+      x: random.integer(below: width - bucket.width + 1), y: random.integer(below: height - bucket.height + 1),
+      width: bucket.width, height: bucket.height)
+  }
+}
+
+/// Pixels of a batch on their way from the thread that makes them.
+public struct PixelBatch: Sendable {
+  let bytes: [UInt8]
+  let shape: [Int]  // [B, F, H, W, 3]
+
+  /// `[B, 3, F, H, W]`, float32, in `-1...1`.
+  var pixels: Tensor {
+    (Tensor(bytes, shape: shape).permuted(0, 4, 1, 2, 3).cast(to: .float32) / 127.5 - 1).contiguous()
+  }
+}
+
+extension Clip {
+  init(_ rendered: RenderedClip) {
+    self.init(
+      width: rendered.width, height: rendered.height, framesPerSecond: rendered.framesPerSecond,
+      pixels: rendered.pixels)
+  }
+
+  /// A rectangle of some frames, or of all.
+  func cut(frames: Range<Int>? = nil, x: Int, y: Int, width: Int, height: Int) -> Clip {
+    var result: [UInt8] = []
+    result.reserveCapacity((frames?.count ?? frameCount) * width * height * 3)
+    for frame in frames ?? 0..<frameCount {
+      for row in y..<y + height {
+        let start = ((frame * self.height + row) * self.width + x) * 3
+        result += pixels[start..<start + width * 3]
+      }
+    }
+    return Clip(width: width, height: height, framesPerSecond: framesPerSecond, pixels: result)
+  }
+
+  /// Float pixels `[1, 3, F, H, W]` in `-1...1`.
+  var tensor: Tensor { PixelBatch(bytes: pixels, shape: [1, frameCount, height, width, 3]).pixels }
+
+  /// From float pixels `[3, F, H, W]` in `-1...1`.
+  init(tensor: Tensor, framesPerSecond: Double) {
+    let (_, _, height, width) = tensor.shape4
+    let bytes = ((tensor.clamped(to: -1...1) + 1) * 127.5).rounded().permuted(1, 2, 3, 0)
+      .cast(to: .uint8).contiguous()
+    self.init(
+      width: width, height: height, framesPerSecond: framesPerSecond, pixels: bytes.scalars(UInt8.self))
+  }
+}

@@ -1,0 +1,220 @@
+public import Foundation
+public import KinoModels
+public import KinoTensor
+internal import Yams
+
+/// Everything a training run is made of, as `kino train` reads it from YAML.
+public struct TrainingConfiguration: Codable, Hashable, Sendable {
+  /// Folder of checkpoints, logs and samples; `~` is the home folder.
+  public var output: String
+  public var seed: UInt64
+  public var steps: Int
+  /// The type of the networks' products: `float32` or `bfloat16`; parameters stay float32.
+  public var precision: Precision
+  public var optimizer: OptimizerSettings
+  public var buckets: [Bucket]
+  public var data: DataSettings
+  public var schedule: Housekeeping
+  /// Trains an autoencoder.
+  public var autoencoder: AutoencoderSettings?
+  /// Trains a transformer with its text encoder.
+  public var transformer: TransformerSettings?
+
+  /// The type of the networks' products.
+  public enum Precision: String, Codable, Sendable {
+    case float32, bfloat16
+    public var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
+  }
+
+  public struct OptimizerSettings: Codable, Hashable, Sendable {
+    public var learningRate: Double
+    public var warmupSteps: Int
+    /// The last part of the steps over which the rate falls linearly to zero, in `0...1`.
+    public var decayFraction: Double
+    public var weightDecay: Double
+    public var beta2: Double
+    /// Gradients of a larger norm are scaled down to it.
+    public var clipNorm: Double
+    /// Weight of the past in the averaged parameters.
+    public var averageDecay: Double
+
+    enum CodingKeys: String, CodingKey {
+      case learningRate = "learning_rate"
+      case warmupSteps = "warmup_steps"
+      case decayFraction = "decay_fraction"
+      case weightDecay = "weight_decay"
+      case beta2
+      case clipNorm = "clip_norm"
+      case averageDecay = "average_decay"
+    }
+
+    /// The learning rate of a step, counted from 1.
+    public func rate(step: Int, of steps: Int) -> Double {
+      let warm = min(1, Double(step) / Double(max(1, warmupSteps)))
+      let tail = Double(steps) * decayFraction
+      let left = Double(steps - step) / max(1, tail)
+      return learningRate * warm * min(1, max(0, left))
+    }
+  }
+
+  /// One shape of batch.
+  public struct Bucket: Codable, Hashable, Sendable {
+    public var width: Int
+    public var height: Int
+    /// Pixel frames, `4n + 1`; 1 is a picture.
+    public var frames: Int
+    public var batch: Int
+    /// How often it is drawn, relative to the others.
+    public var weight: Double
+    /// World clips are rendered this many times larger and cut out; 1 shows whole scenes.
+    public var zoom: Double?
+  }
+
+  public struct DataSettings: Codable, Hashable, Sendable {
+    /// How often a sample is a world clip, relative to ``folders``.
+    public var world: Double
+    public var folders: [Folder]
+    public var framesPerSecond: Double
+
+    enum CodingKeys: String, CodingKey {
+      case world, folders
+      case framesPerSecond = "frames_per_second"
+    }
+
+    public struct Folder: Codable, Hashable, Sendable {
+      public var path: String
+      public var weight: Double
+    }
+  }
+
+  /// When to write what.
+  public struct Housekeeping: Codable, Hashable, Sendable {
+    public var checkpointMinutes: Double
+    public var logSteps: Int
+    public var heldOutSteps: Int
+    public var sampleSteps: Int
+
+    enum CodingKeys: String, CodingKey {
+      case checkpointMinutes = "checkpoint_minutes"
+      case logSteps = "log_steps"
+      case heldOutSteps = "held_out_steps"
+      case sampleSteps = "sample_steps"
+    }
+  }
+
+  public struct AutoencoderSettings: Codable, Hashable, Sendable {
+    public var baseWidth: Int
+    public var decoderBaseWidth: Int
+    public var latentChannels: Int
+    public var residualBlocks: Int
+    public var gradientWeight: Double
+    public var divergenceWeight: Double
+
+    enum CodingKeys: String, CodingKey {
+      case baseWidth = "base_width"
+      case decoderBaseWidth = "decoder_base_width"
+      case latentChannels = "latent_channels"
+      case residualBlocks = "residual_blocks"
+      case gradientWeight = "gradient_weight"
+      case divergenceWeight = "divergence_weight"
+    }
+
+    public var model: VideoAutoencoder.Configuration {
+      VideoAutoencoder.Configuration(
+        baseWidth: baseWidth, decoderBaseWidth: decoderBaseWidth, latentChannels: latentChannels,
+        residualBlockCount: residualBlocks)
+    }
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case output, seed, steps, precision, optimizer, buckets, data, schedule, autoencoder, transformer
+  }
+}
+
+extension TrainingConfiguration {
+  /// Reads a run's configuration.
+  ///
+  /// - Throws: ``TrainingError`` naming the key for a missing, unknown or impossible value.
+  public init(contentsOf url: URL) throws {
+    let text: String
+    do {
+      text = try String(contentsOf: url, encoding: .utf8)
+    } catch {
+      throw TrainingError(.invalidConfiguration, "\(url.path): expected a readable YAML file. \(error.localizedDescription)")
+    }
+    do {
+      self = try YAMLDecoder().decode(Self.self, from: text)
+      try Self.refuseUnknownKeys(in: text, known: try YAMLEncoder().encode(self), path: url.path)
+    } catch let error as DecodingError {
+      throw TrainingError(.invalidConfiguration, "\(url.path): \(error.explanation)")
+    } catch let error as YamlError {
+      throw TrainingError(.invalidConfiguration, "\(url.path): not valid YAML. \(error)")
+    }
+    try validate()
+  }
+
+  /// A misspelt key would otherwise be a setting silently left out.
+  private static func refuseUnknownKeys(in text: String, known: String, path: String) throws {
+    func keys(_ node: Node?, _ prefix: String) -> Set<String> {
+      guard let mapping = node?.mapping else {
+        return (node?.sequence).map { $0.reduce(into: []) { $0.formUnion(keys($1, prefix + "[].")) } } ?? []
+      }
+      return mapping.reduce(into: []) { found, pair in
+        let key = prefix + (pair.key.string ?? "?")
+        found.insert(key)
+        found.formUnion(keys(pair.value, key + "."))
+      }
+    }
+    let unknown = keys(try Yams.compose(yaml: text), "").subtracting(keys(try Yams.compose(yaml: known), ""))
+    if let first = unknown.sorted().first {
+      throw TrainingError(.invalidConfiguration, "\(path): unknown setting `\(first)`. See docs/training.md for the settings.")
+    }
+  }
+
+  /// Throws ``TrainingError`` where a value is out of range or two contradict each other.
+  public func validate() throws {
+    func require(_ holds: Bool, _ text: @autoclosure () -> String) throws {
+      if !holds { throw TrainingError(.invalidConfiguration, "training configuration: \(text())") }
+    }
+    try require((autoencoder == nil) != (transformer == nil), "expected either `autoencoder` or `transformer`")
+    try require(steps > 0, "steps must be positive, found \(steps)")
+    try require(!buckets.isEmpty, "expected at least one bucket")
+    for bucket in buckets {
+      try require(
+        bucket.width % 32 == 0 && bucket.height % 32 == 0 && 32...2048 ~= bucket.width && 32...2048 ~= bucket.height,
+        "bucket \(bucket.width)x\(bucket.height): expected multiples of 32 in 32...2048")
+      try require(
+        bucket.frames >= 1 && bucket.frames % 4 == 1, "bucket frames must be 4n + 1, found \(bucket.frames)")
+      try require(bucket.batch >= 1 && bucket.weight >= 0, "bucket batch must be positive and weight not negative")
+      try require((1...8).contains(bucket.zoom ?? 1), "bucket zoom must be in 1...8")
+    }
+    try require(buckets.contains { $0.weight > 0 }, "every bucket's weight is 0")
+    try require(
+      data.world >= 0 && data.folders.allSatisfy { $0.weight >= 0 }
+        && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0, "expected data with a positive weight")
+    try require(data.framesPerSecond > 0 && data.framesPerSecond <= 120, "frames_per_second must be in 0...120")
+    try require(optimizer.learningRate > 0 && optimizer.learningRate < 1, "learning_rate must be in 0...1")
+    try require(0..<1 ~= optimizer.averageDecay && 0...1 ~= optimizer.decayFraction, "average_decay and decay_fraction must be in 0...1")
+    try require(schedule.checkpointMinutes > 0 && schedule.logSteps > 0, "checkpoint_minutes and log_steps must be positive")
+    try autoencoder?.model.validate()
+  }
+
+  /// ``output`` as a folder.
+  public var outputFolder: URL { URL(fileURLWithPath: NSString(string: output).expandingTildeInPath) }
+}
+
+extension DecodingError {
+  /// Names the key and what is wrong with it.
+  var explanation: String {
+    func place(_ context: Context, _ last: (any CodingKey)? = nil) -> String {
+      (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
+    }
+    switch self {
+    case .keyNotFound(let key, let context): return "the setting `\(place(context, key))` is missing."
+    case .typeMismatch(let type, let context): return "`\(place(context))`: expected \(type)."
+    case .valueNotFound(let type, let context): return "`\(place(context))`: expected \(type), found nothing."
+    case .dataCorrupted(let context): return "`\(place(context))`: \(context.debugDescription)"
+    @unknown default: return "\(self)"
+    }
+  }
+}

@@ -1,0 +1,183 @@
+public import Foundation
+public import KinoTensor
+internal import KinoNN
+internal import Synchronization
+
+/// Runs a task to its last step: batches ahead on a second thread, checkpoints, logs, samples.
+///
+/// Killed at any moment and started again, it goes on from the last checkpoint with the same data and
+/// the same noise, and so to the same result.
+public final class TrainingRun<Task: TrainingTask> {
+  /// What happened, for whoever shows it.
+  public enum Event: Sendable {
+    case resumed(step: Int)
+    case step(Int, of: Int, figures: [String: Double])
+    case heldOut(step: Int, figures: [String: Double])
+    case wrote(URL)
+  }
+
+  private let task: Task
+  private let configuration: TrainingConfiguration
+  private let folder: URL
+  private var state: TrainingState
+  private var log: MetricsLog
+  private let report: (Event) -> Void
+
+  /// Prepares a run in the configuration's output folder, going on from a checkpoint found there.
+  public init(
+    _ task: Task, configuration: TrainingConfiguration, report: @escaping (Event) -> Void
+  ) throws {
+    self.task = task
+    self.configuration = configuration
+    self.report = report
+    folder = configuration.outputFolder
+    do {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    } catch {
+      throw TrainingError(
+        .cannotWrite, "\(folder.path): the output folder can't be made. \(error.localizedDescription)")
+    }
+    state = TrainingState(parameters: task.parameters)
+    if try state.resume(from: folder) != nil { report(.resumed(step: state.step)) }
+    log = try MetricsLog(folder: folder, step: state.step)
+  }
+
+  /// Trains until the last step, or until `shouldStop`, which is asked after every step.
+  ///
+  /// - Returns: Whether the last step was reached.
+  @discardableResult
+  public func run(shouldStop: () -> Bool = { false }) throws -> Bool {
+    let queue = BatchQueue(first: state.step + 1, last: configuration.steps, make: task.makeBatch)
+    defer { queue.stop() }
+    var lastCheckpoint = Date()
+    var pace = Pace()
+    while state.step < configuration.steps {
+      let figures = try step(try queue.next(), &pace)
+      let settings = configuration.schedule
+      if state.step % settings.logSteps == 0 {
+        let means = pace.means(adding: figures)
+        try log.append(step: state.step, figures: means)
+        report(.step(state.step, of: configuration.steps, figures: means))
+      }
+      let isLast = state.step == configuration.steps || shouldStop()
+      if isLast || Date().timeIntervalSince(lastCheckpoint) > settings.checkpointMinutes * 60 {
+        try state.write(to: folder, configuration: configuration)
+        try log.drawChart()
+        report(.wrote(folder.appendingPathComponent("checkpoint-\(state.step)")))
+        lastCheckpoint = Date()
+      }
+      try evaluate(isLast: state.step == configuration.steps)
+      if isLast { break }
+    }
+    return state.step == configuration.steps
+  }
+
+  /// Writes the averaged parameters as a model.
+  public func export(to folder: URL) throws {
+    try withoutGradient { try task.export(averages: state.averagedParameters, to: folder) }
+  }
+
+  private func step(_ batch: Task.Batch, _ pace: inout Pace) throws -> [String: Double] {
+    let next = state.step + 1
+    var random = RandomSource(seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(next) << 32)
+    var (loss, figures) = try task.loss(batch, random: &random)
+    let value = loss.item()
+    guard value.isFinite else {
+      throw TrainingError(
+        .notFinite, "step \(next): the loss is \(value). The last checkpoint is intact; lower learning_rate and start again.")
+    }
+    loss.backward()
+    figures["loss"] = value
+    figures["gradient_norm"] = try state.update(configuration.optimizer, of: configuration.steps)
+    figures["learning_rate"] = configuration.optimizer.rate(step: next, of: configuration.steps)
+    pace.add(figures)
+    return figures
+  }
+
+  private func evaluate(isLast: Bool) throws {
+    let settings = configuration.schedule
+    try withoutGradient {
+      if settings.heldOutSteps > 0, isLast || state.step % settings.heldOutSteps == 0 {
+        let figures = try task.heldOut(averages: state.averagedParameters)
+        try log.append(step: state.step, figures: figures)
+        report(.heldOut(step: state.step, figures: figures))
+      }
+      if settings.sampleSteps > 0, isLast || state.step % settings.sampleSteps == 0 {
+        let url = folder.appendingPathComponent("samples-\(state.step).png")
+        try task.writeSamples(averages: state.averagedParameters, to: url)
+        report(.wrote(url))
+      }
+    }
+  }
+}
+
+/// Means of figures between two log lines, with the speed.
+private struct Pace {
+  private var sums: [String: (total: Double, count: Int)] = [:]
+  private var start = Date()
+  private var steps = 0
+
+  mutating func add(_ figures: [String: Double]) {
+    steps += 1
+    for (name, value) in figures {
+      sums[name, default: (0, 0)].total += value
+      sums[name, default: (0, 0)].count += 1
+    }
+  }
+
+  mutating func means(adding last: [String: Double]) -> [String: Double] {
+    var means = sums.mapValues { $0.total / Double($0.count) }
+    means["learning_rate"] = last["learning_rate"]
+    means["seconds_per_step"] = Date().timeIntervalSince(start) / Double(max(1, steps))
+    self = Pace()
+    return means
+  }
+}
+
+/// Makes the batches of coming steps on its own thread, a few ahead.
+///
+/// `@unchecked Sendable`: everything that changes is behind `condition`.
+private final class BatchQueue<Batch: Sendable>: @unchecked Sendable {
+  private let condition = NSCondition()
+  private var ready: [Result<Batch, any Error>] = []
+  private var isStopped = false
+  private static var depth: Int { 3 }
+
+  init(first: Int, last: Int, make: @escaping @Sendable (Int) throws -> Batch) {
+    let thread = Thread { [weak self] in
+      var step = first
+      while step <= last {
+        let made = Result { try make(step) }
+        guard let self, self.put(made) else { return }
+        step += 1
+      }
+    }
+    thread.name = "kino batches"
+    thread.start()
+  }
+
+  private func put(_ batch: Result<Batch, any Error>) -> Bool {
+    condition.lock()
+    defer { condition.unlock() }
+    while ready.count >= Self.depth && !isStopped { condition.wait() }
+    if isStopped { return false }
+    ready.append(batch)
+    condition.broadcast()
+    return true
+  }
+
+  func next() throws -> Batch {
+    condition.lock()
+    defer { condition.unlock() }
+    while ready.isEmpty { condition.wait() }
+    defer { condition.broadcast() }
+    return try ready.removeFirst().get()
+  }
+
+  func stop() {
+    condition.lock()
+    isStopped = true
+    condition.broadcast()
+    condition.unlock()
+  }
+}

@@ -1,0 +1,137 @@
+public import Foundation
+public import KinoNN
+public import KinoTensor
+internal import KinoWeights
+
+/// What a run must keep to go on exactly where it stopped.
+///
+/// Data and noise are functions of the seed and the step, so the step is their whole position.
+public struct TrainingState {
+  /// Steps done.
+  public private(set) var step: Int
+  public let parameters: [(key: String, value: Tensor)]
+  private let first: [Tensor]
+  private let second: [Tensor]
+  /// Running averages of the parameters, which samples and exports use.
+  public let averages: [Tensor]
+
+  init(parameters: [(key: String, value: Tensor)]) {
+    step = 0
+    self.parameters = parameters
+    first = parameters.map { .zeros($0.value.shape) }
+    second = parameters.map { .zeros($0.value.shape) }
+    averages = parameters.map { $0.value.detached().copied() }
+  }
+
+  /// The averaged parameters by key.
+  public var averagedParameters: [(key: String, value: Tensor)] {
+    zip(parameters, averages).map { ($0.key, $1) }
+  }
+
+  /// Applies the gradients that `backward()` left, and forgets them.
+  ///
+  /// - Returns: The norm of the gradients before clipping.
+  /// - Throws: ``TrainingError`` if the norm is not finite; nothing is changed then.
+  mutating func update(_ settings: TrainingConfiguration.OptimizerSettings, of steps: Int) throws -> Double {
+    let values = parameters.map(\.value)
+    let norm = gradientNorm(of: values)
+    guard norm.isFinite else {
+      throw TrainingError(
+        .notFinite,
+        "step \(step + 1): the gradients are not finite. The last checkpoint is intact; lower learning_rate or clip_norm and start again.")
+    }
+    step += 1
+    let options = AdamWOptions(
+      learningRate: settings.rate(step: step, of: steps), beta2: settings.beta2, weightDecay: settings.weightDecay)
+    adamW(
+      parameters: values, first: first, second: second, decays: values.map { $0.rank > 1 }, options: options,
+      gradientScale: min(1, settings.clipNorm / max(norm, 1e-12)), step: step)
+    for value in values { value.clearGradient() }
+    // Early averages would remember the random start.
+    let decay = min(settings.averageDecay, (1 + Double(step)) / (10 + Double(step)))
+    interpolate(averages, towards: values, weight: 1 - decay)
+    return norm
+  }
+}
+
+// MARK: - Checkpoints
+
+extension TrainingState {
+  private static let parts = ["parameters", "first", "second", "averages"]
+
+  private struct Position: Codable {
+    var step: Int
+    var configuration: TrainingConfiguration
+  }
+
+  /// Writes `checkpoint-STEP` beside the others; it has its name only when complete. Older ones but
+  /// one are removed.
+  func write(to folder: URL, configuration: TrainingConfiguration) throws {
+    let manager = FileManager.default
+    let name = "checkpoint-\(step)"
+    let partial = folder.appendingPathComponent(".partial-\(name)")
+    let target = folder.appendingPathComponent(name)
+    do {
+      try? manager.removeItem(at: partial)
+      try manager.createDirectory(at: partial, withIntermediateDirectories: true)
+      let lists = [parameters.map(\.value), first, second, averages]
+      for (part, tensors) in zip(Self.parts, lists) {
+        try WeightSet.write(
+          zip(parameters, tensors).map { ($0.key, $1) }, to: partial, stem: part, metadata: ["step": "\(step)"])
+      }
+      let position = try JSONEncoder().encode(Position(step: step, configuration: configuration))
+      try position.write(to: partial.appendingPathComponent("state.json"))
+      if manager.fileExists(atPath: target.path) { try manager.removeItem(at: target) }
+      try manager.moveItem(at: partial, to: target)
+    } catch let error as CocoaError {
+      throw TrainingError(
+        .cannotWrite, "\(target.path): the checkpoint can't be written. \(error.localizedDescription) Free some space and start again.")
+    }
+    for old in Self.checkpoints(in: folder).dropLast(2) { try? manager.removeItem(at: old.url) }
+  }
+
+  /// Checkpoints in a folder, oldest first.
+  static func checkpoints(in folder: URL) -> [(step: Int, url: URL)] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.compactMap { name in
+      guard name.hasPrefix("checkpoint-"), let step = Int(name.dropFirst("checkpoint-".count)) else { return nil }
+      return (step, folder.appendingPathComponent(name))
+    }
+    .sorted { $0.step < $1.step }
+  }
+
+  /// Takes up the newest checkpoint that can be read, if there is one.
+  ///
+  /// - Returns: Its folder.
+  mutating func resume(from folder: URL) throws -> URL? {
+    var fault: (any Error)?
+    for checkpoint in Self.checkpoints(in: folder).reversed() {
+      do {
+        try load(checkpoint.url)
+        return checkpoint.url
+      } catch {
+        fault = fault ?? error
+      }
+    }
+    if let fault {
+      throw TrainingError(
+        .badCheckpoint, "\(folder.path): no checkpoint can be read. \(fault) Remove the folder to start anew.")
+    }
+    return nil
+  }
+
+  private mutating func load(_ folder: URL) throws {
+    let data = try Data(contentsOf: folder.appendingPathComponent("state.json"))
+    let position = try JSONDecoder().decode(Position.self, from: data)
+    for (part, tensors) in zip(Self.parts, [parameters.map(\.value), first, second, averages]) {
+      let weights = try WeightSet(at: folder.appendingPathComponent("\(part).safetensors"))
+      let contract = KeyContract(
+        shapes: Dictionary(parameters.map { ($0.key, $0.value.shape) }) { first, _ in first })
+      try contract.check(weights.shapes, at: weights.url.path)
+      for (parameter, tensor) in zip(parameters, tensors) {
+        tensor.assign(inPlace: try weights.tensor(named: parameter.key))
+      }
+    }
+    step = position.step
+  }
+}

@@ -1,0 +1,28 @@
+public import Foundation
+public import KinoTensor
+
+/// What is trained: the loss, and what shows how it goes. The loop around it is ``TrainingRun``.
+public protocol TrainingTask {
+  /// The data of one step, made on another thread while the step before is computed.
+  associatedtype Batch: Sendable
+
+  /// Every trained parameter with its checkpoint key.
+  var parameters: [(key: String, value: Tensor)] { get }
+
+  /// Makes the data of a step, from the step alone, so that a resumed run sees what it would have.
+  var makeBatch: @Sendable (_ step: Int) throws -> Batch { get }
+
+  /// The loss to minimise, a single number, and figures to log beside it.
+  func loss(_ batch: Batch, random: inout RandomSource) throws -> (loss: Tensor, figures: [String: Double])
+
+  /// Figures on data that is never trained on.
+  ///
+  /// - Parameter averages: The averaged parameters, by checkpoint key.
+  func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double]
+
+  /// Writes a picture that shows what the averaged parameters can do.
+  func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws
+
+  /// Writes the averaged parameters as a model that Kino and diffusers load.
+  func export(averages: [(key: String, value: Tensor)], to folder: URL) throws
+}

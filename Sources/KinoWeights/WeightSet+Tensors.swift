@@ -1,0 +1,147 @@
+public import Foundation
+public import KinoNN
+public import KinoTensor
+
+extension WeightSet {
+  /// Returns a tensor over the pages of its file; see ``SafetensorsFile/tensor(named:)``.
+  public func tensor(named name: String) throws(WeightsError) -> Tensor {
+    try file(of: name).tensor(named: name)
+  }
+
+  /// Builds a network from these weights, which must be exactly its parameters.
+  ///
+  /// ```swift
+  /// let model = try weights.load { DiffusionTransformer($0, configuration: configuration) }
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - keys: Translates the file's keys to ours.
+  ///   - aliases: Our keys with the key to look under when the first is absent.
+  ///   - computeType: Converts the weights of large products; nil keeps the stored type.
+  ///   - isTrainable: Whether parameters are float32 copies that collect gradients.
+  ///   - build: Makes the network from the scope it is given.
+  /// - Returns: What `build` made.
+  /// - Throws: ``WeightsError``: `keyMismatch` lists missing, unused and mis-shaped keys together.
+  public func load<Network>(
+    keys: KeyMap? = nil, aliases: [String: String] = [:], computeType: DType? = nil,
+    isTrainable: Bool = false, _ build: (ParameterScope) throws -> Network
+  ) throws -> Network {
+    try loadWithParameters(
+      keys: keys, aliases: aliases, computeType: computeType, isTrainable: isTrainable, build
+    ).network
+  }
+
+  /// Builds a network as ``load(keys:aliases:computeType:isTrainable:_:)`` does, and lists its
+  /// parameters.
+  ///
+  /// The list is in the order the network asked for them, for optimisers and checkpoints.
+  ///
+  /// - Throws: ``WeightsError``, as ``load(keys:aliases:computeType:isTrainable:_:)``.
+  public func loadWithParameters<Network>(
+    keys: KeyMap? = nil, aliases: [String: String] = [:], computeType: DType? = nil,
+    isTrainable: Bool = false, _ build: (ParameterScope) throws -> Network
+  ) throws -> (network: Network, parameters: [(key: String, value: Tensor)]) {
+    let names = try storedNames(keys: keys, aliases: aliases)
+    let failure = FirstFailure()
+    let registry = ParameterRegistry(
+      names: Set(names.keys), computeType: computeType, isTrainable: isTrainable
+    ) { key in
+      guard let name = names[key] else { return nil }
+      return failure.catching { () throws(WeightsError) in try tensor(named: name) }
+    }
+    let network = try build(registry.root)
+    if let error = failure.error { throw error }
+    do {
+      try registry.validate()
+    } catch {
+      throw KeyContract.error(
+        missing: error.missing.map(quoted), unused: error.unused.map(quoted),
+        misshapen: error.misshaped, at: url.path)
+    }
+    return (network, registry.parameters)
+  }
+
+  /// Writes tensors as one file or as shards, as
+  /// ``write(_:to:stem:metadata:maximumShardByteCount:bytes:)`` does.
+  ///
+  /// `tensors` may be a dictionary or a list of `(key:, value:)`. `dtype` converts floating-point
+  /// tensors, one at a time; nil keeps each as it is.
+  ///
+  /// - Throws: ``WeightsError`` if a name occurs twice or a file cannot be written.
+  @discardableResult
+  public static func write(
+    _ tensors: some Sequence<(key: String, value: Tensor)>, to folder: URL,
+    stem: String = "diffusion_pytorch_model", dtype: DType? = nil,
+    metadata: [String: String] = ["format": "pt"], maximumShardByteCount: Int = 5_000_000_000
+  ) throws -> URL {
+    let tensors = Array(tensors)
+    let values = Dictionary(tensors.map { ($0.key, $0.value) }) { first, _ in first }
+    return try write(
+      tensors.map { StoredTensor(name: $0.key, $0.value, dtype: dtype) }, to: folder, stem: stem,
+      metadata: metadata, maximumShardByteCount: maximumShardByteCount
+    ) { stored, take in
+      try values[stored.name]?.detached().cast(to: stored.type.dtype).withUnsafeBytes(take)
+    }
+  }
+
+  // MARK: - Internal
+
+  /// Returns the name in the file for each of our keys.
+  ///
+  /// An alias is dropped when the key it stands in for is there itself: some exports write a
+  /// shared tensor under both names.
+  fileprivate func storedNames(
+    keys: KeyMap?, aliases: [String: String]
+  ) throws(WeightsError) -> [String: String] {
+    let stored = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.name) })
+    var names = keys?.translatingToOurs(stored) ?? stored
+    guard names.count == stored.count else { throw collision(keys, stored: stored) }
+    let found = names
+    for alias in aliases.values { names[alias] = nil }
+    for (key, alias) in aliases where found[key] == nil { names[key] = found[alias] }
+    return names
+  }
+
+  private func collision(_ keys: KeyMap?, stored: [String: String]) -> WeightsError {
+    let twice = stored.keys.filter { name in
+      keys?.ours(for: name) == nil && keys?.foreign(for: name).flatMap { stored[$0] } != nil
+    }
+    return WeightsError(
+      .duplicateKey, at: url.path, expected: "each parameter under one name",
+      found: twice.sorted().prefix(8).map(quoted).joined(separator: ", ")
+        + " beside the foreign name for the same",
+      advice: "Export the weights again under one set of names.")
+  }
+}
+
+extension ParameterRegistry {
+  /// Takes parameters from a checkpoint's weights; faults show in ``ParameterRegistry/validate()``.
+  ///
+  /// ``WeightSet/load(keys:aliases:computeType:isTrainable:_:)`` also says why a tensor could not be
+  /// read; here it counts as missing. `aliases` are our keys with the key to look under when the
+  /// first is absent.
+  public convenience init(
+    _ weights: WeightSet, computeType: DType? = nil, isTrainable: Bool = false,
+    aliases: [String: String] = [:]
+  ) {
+    // Without a key map, no two names can collide.
+    let names = (try? weights.storedNames(keys: nil, aliases: aliases)) ?? [:]
+    self.init(names: Set(names.keys), computeType: computeType, isTrainable: isTrainable) { key in
+      names[key].flatMap { try? weights.tensor(named: $0) }
+    }
+  }
+}
+
+/// Keeps the first error of a lookup that cannot throw.
+private final class FirstFailure {
+  private(set) var error: WeightsError?
+
+  func catching(_ body: () throws(WeightsError) -> Tensor) -> Tensor? {
+    do {
+      return try body()
+    } catch {
+      self.error = self.error ?? error
+      return nil
+    }
+  }
+}

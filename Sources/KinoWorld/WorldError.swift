@@ -1,0 +1,14 @@
+/// Tells why a scene could not be made.
+public struct WorldError: Error, CustomStringConvertible, Hashable, Sendable {
+  /// The kinds of failure.
+  public enum Code: String, Sendable {
+    /// No word of the prompt names anything in this world.
+    case nothingUnderstood
+  }
+
+  public let code: Code
+  /// What was expected, what was found, and what to do next.
+  public let details: String
+
+  public var description: String { "\(code.rawValue): \(details)" }
+}

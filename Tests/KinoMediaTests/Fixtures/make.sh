@@ -1,0 +1,95 @@
+#!/bin/sh
+# Makes the fixtures of KinoMediaTests with the ffmpeg command. Run in this folder.
+set -eu
+ff() { ffmpeg -nostdin -loglevel error -y -fflags +bitexact "$@"; }
+exact="-fflags +bitexact -flags:v +bitexact -map_metadata -1 -threads 1"
+x264="-c:v libx264 -preset veryfast -crf 20"
+
+# Frame n of 10 is gray of level 20 n: a reader shows at which frame it looked.
+levels="color=black:s=32x32:r=10:d=1,format=gray,geq=lum=20*N,format=yuvj444p"
+flat="-vf scale=in_range=full:out_range=limited,format=yuv420p -color_range tv"
+
+# Variable rate: frames 0 1 2 at 0, 0.1, 0.2 s, frame 3 at 0.5 s, 4 at 1.0 s, the rest every 0.1 s.
+ff -f lavfi -i "$levels" -vf "scale=in_range=full:out_range=limited,format=yuv420p,\
+setpts='if(lt(N,3),N,if(eq(N,3),5,N+6))*0.1/TB'" -fps_mode vfr -enc_time_base 1:1000 -color_range tv \
+  $x264 $exact -video_track_timescale 1000 vfr.mp4
+# The same clip at a constant rate, with times rounded to milliseconds, B frames, sound.
+ff -f lavfi -i "$levels" -f lavfi -i "sine=440:r=8000:d=1" $flat $x264 -bf 2 $exact -c:a aac -b:a 16k \
+  -flags:a +bitexact sound.mp4
+ff -f lavfi -i "color=black:s=32x32:r=30000/1001:d=0.33,format=gray,geq=lum=20*N,format=yuvj444p" \
+  $flat $x264 $exact ntsc.mkv
+
+# Four quarters: red green / blue white, 48x32, and what the tag makes of it.
+quarters="color=red:s=24x16:r=5:d=0.4[r];color=lime:s=24x16:r=5:d=0.4[g];\
+color=blue:s=24x16:r=5:d=0.4[b];color=white:s=24x16:r=5:d=0.4[w];[r][g]hstack[t];[b][w]hstack[u];\
+[t][u]vstack,format=rgb24"
+to709="scale=out_color_matrix=bt709:out_range=limited"
+tag709="-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv"
+ff -f lavfi -i "$quarters" -vf "$to709,format=yuv420p" $tag709 $x264 $exact upright.mp4
+for degrees in 90 180 270; do
+  ff -display_rotation $degrees -i upright.mp4 -c copy rotated$degrees.mp4 2>/dev/null ||
+    ff -i upright.mp4 -c copy -metadata:s:v rotate=$((360 - degrees)) rotated$degrees.mp4
+done
+
+# Colours: matrices, ranges, depths. The picture is the four quarters.
+for matrix in bt709 bt601 bt2020; do
+  case $matrix in bt601) tag=smpte170m ;; bt2020) tag=bt2020nc ;; *) tag=bt709 ;; esac
+  for range in tv pc; do
+    ff -f lavfi -i "$quarters" -frames:v 1 \
+      -vf "scale=out_color_matrix=$matrix:out_range=$range,format=yuv444p" \
+      -colorspace $tag -color_range $range -c:v libx264 -crf 4 $exact $matrix-$range.mp4
+  done
+done
+ff -f lavfi -i "$quarters" -frames:v 2 -vf "$to709,format=yuv420p10le" $tag709 -c:v libx264 -crf 8 \
+  $exact ten-bit.mp4
+ff -f lavfi -i "$quarters" -frames:v 1 -vf "scale=34x22:out_color_matrix=bt709:out_range=limited,\
+format=yuv444p,crop=33:21:0:0,setsar=1" $tag709 -c:v libx264 -crf 8 $exact odd.mp4
+ff -f lavfi -i "$quarters" -frames:v 1 -vf "$to709,format=yuv420p,setsar=2" $tag709 $x264 $exact wide-pixels.mp4
+
+# A raw stream without times whose size changes in the middle.
+for size in 48x32 96x64; do
+  ff -f lavfi -i "$quarters" -vf "scale=$size:flags=neighbor:out_color_matrix=bt709:out_range=limited,\
+format=yuv420p" $tag709 $x264 -bf 0 $exact $size.h264
+done
+cat 48x32.h264 96x64.h264 >changing.h264
+rm 48x32.h264 96x64.h264
+
+# Transparency: opaque red on the left, clear green in the middle, half blue on the right.
+alpha="color=red@1:s=8x8:r=5:d=0.2,format=rgba[a];color=lime@0:s=8x8:r=5:d=0.2,format=rgba[b];\
+color=blue@0.5:s=8x8:r=5:d=0.2,format=rgba[c];[a][b][c]hstack=3"
+ff -f lavfi -i "$alpha" -frames:v 1 $exact alpha.png
+ff -f lavfi -i "$alpha" -frames:v 1 -c:v libwebp -lossless 1 $exact alpha.webp
+
+# Still pictures.
+ff -f lavfi -i "$quarters" -frames:v 1 -pix_fmt gray $exact gray.png
+ff -f lavfi -i "$quarters" -frames:v 1 -pix_fmt gray16be $exact gray16.png
+ff -f lavfi -i "$quarters" -frames:v 1 -vf "scale=out_range=limited,format=gray" -color_range tv \
+  -c:v libx264 -crf 4 $exact gray.mp4
+ff -f lavfi -i "$quarters" -frames:v 1 -pix_fmt yuvj444p -q:v 1 $exact upright.jpg
+ff -f lavfi -i "$quarters" -frames:v 1 $exact quarters.bmp
+ff -f lavfi -i "$quarters" -frames:v 1 $exact quarters.tiff
+ff -f lavfi -i "$quarters" -frames:v 1 -pix_fmt rgb48be $exact deep.png
+# Exif orientation 6 (turn right to see it upright) in an APP1 segment after the first marker.
+{
+  head -c 2 upright.jpg
+  printf '\377\341\000\042Exif\000\000MM\000\052\000\000\000\010\000\001\001\022\000\003\000\000\000\001\000\006\000\000\000\000\000\000'
+  tail -c +3 upright.jpg
+} >exif6.jpg
+
+# A GIF with uneven delays (10, 10, 50, 10 hundredths), an animated PNG, a cover, sound alone.
+ff -f lavfi -i "color=black:s=16x16:r=10:d=0.4,format=gray,geq=lum=60*N,format=rgb24,\
+setpts='if(lt(N,3),N,N+4)*0.1/TB',settb=1/100" -fps_mode vfr $exact uneven.gif
+ff -f lavfi -i "color=black:s=16x16:r=10:d=0.4,format=gray,geq=lum=60*N,format=rgb24" -plays 0 $exact -f apng animated.png
+ff -f lavfi -i "sine=440:r=8000:d=0.3" -c:a libmp3lame -b:a 8k -flags:a +bitexact -map_metadata -1 sound.mp3
+ff -i sound.mp3 -i alpha.png -map 0 -map 1 -c copy -disposition:v attached_pic -id3v2_version 3 cover.mp3
+
+# Files that must be refused.
+printf 'Just a text, no picture at all.\n' >text.txt
+printf '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nupright.mp4\n#EXT-X-ENDLIST\n' >playlist.m3u8
+printf "ffconcat version 1.0\nfile 'upright.mp4'\n" >list.ffconcat
+# A PNG header that claims 65535x65535 pixels.
+{
+  head -c 16 alpha.png
+  printf '\000\000\377\377\000\000\377\377'
+  tail -c +25 alpha.png
+} >huge.png

@@ -1,0 +1,59 @@
+import Foundation
+import KinoMedia
+import Testing
+
+/// Pictures and clips made by arithmetic, and a place to write them.
+enum Samples {
+  /// A coloured gradient that moves by a few pixels a frame.
+  static func clip(
+    width: Int = 64, height: Int = 48, frameCount: Int = 12, framesPerSecond: Double = 16
+  ) -> Clip {
+    let frames = (0..<frameCount).map { frame(width: width, height: height, phase: $0) }
+    return Clip(frames: frames, framesPerSecond: framesPerSecond)
+  }
+
+  static func frame(width: Int = 64, height: Int = 48, phase: Int = 0) -> Frame {
+    var pixels: [UInt8] = []
+    for y in 0..<height {
+      for x in 0..<width {
+        let wave = sin(Double(x + 2 * phase) / 9) * cos(Double(y - phase) / 11)
+        pixels.append(UInt8(127.5 + 120 * wave))
+        pixels.append(UInt8(255 * x / max(1, width - 1)))
+        pixels.append(UInt8(255 * y / max(1, height - 1)))
+      }
+    }
+    return Frame(width: width, height: height, pixels: pixels)
+  }
+
+  static func fixture(_ name: String) throws -> String {
+    let folder = try #require(Bundle.module.url(forResource: "Fixtures", withExtension: nil))
+    return folder.appendingPathComponent(name).path
+  }
+}
+
+/// A folder that is removed with its owner.
+final class Folder {
+  let path: String
+
+  init() throws {
+    path = NSTemporaryDirectory() + "kino-media-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func file(_ name: String) -> String { path + "/" + name }
+
+  func write(_ bytes: [UInt8], as name: String) throws -> String {
+    try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
+    return file(name)
+  }
+
+  func bytes(_ name: String) throws -> [UInt8] {
+    [UInt8](try Data(contentsOf: URL(fileURLWithPath: file(name))))
+  }
+
+  var names: [String] {
+    get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
+  }
+}
