@@ -115,8 +115,7 @@ public struct AutoencoderTask: TrainingTask {
     (configuration.latentMean, configuration.latentStandardDeviation) = latentStatistics(autoencoder)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try WeightSet.write(averages, to: folder, dtype: .bfloat16)
-    var file = ConfigurationFile(className: "AutoencoderKLWan")
-    try file.update(with: configuration)
+    let file = try ConfigurationFile(encoding: configuration, className: "AutoencoderKLWan")
     try file.write(to: folder.appendingPathComponent("config.json"))
   }
 
