@@ -121,7 +121,7 @@ extension Scene {
         if partners { continue }
         let clearance = objects[i].footprint + objects[j].footprint + 0.1
         if Scene.groundDistance(paths[i], paths[j]) < clearance { return false }
-        if !hidingAllowed && hides(i, j) { return false }
+        if !hidingAllowed && hides(i, j, paths) { return false }
       }
       if let wall, !isClear(paths[i], radius: objects[i].footprint, of: wall) { return false }
     }
@@ -152,13 +152,27 @@ extension Scene {
     return least.squareRoot()
   }
 
-  private func hides(_ i: Int, _ j: Int) -> Bool {
+  /// Tells whether one object hides too much of another's path, as seen from where the camera will
+  /// be, roughly.
+  private func hides(_ i: Int, _ j: Int, _ paths: [[SIMD3<Float>]]) -> Bool {
     let (a, b) = (objects[i], objects[j])
-    guard a.staysInPlace && b.staysInPlace else { return false }
-    // As seen from where the camera will be, roughly: what is nearer covers more.
-    let (nearA, nearB) = (1 / max(6 - a.anchor.y, 2), 1 / max(6 - b.anchor.y, 2))
-    let gap = abs(a.anchor.x * nearA - b.anchor.x * nearB)
-    return gap < 0.72 * (a.footprint * nearA + b.footprint * nearB)
+    if a.staysInPlace && b.staysInPlace {
+      return covers(a, paths[i][0], b, paths[j][0], reach: 0.72)
+    }
+    guard a.staysInPlace || b.staysInPlace else { return false }
+    let (stays, moves) = a.staysInPlace ? (i, j) : (j, i)
+    let hidden = paths[moves].count {
+      $0.z < paths[stays][0].z
+        && covers(objects[stays], paths[stays][0], objects[moves], $0, reach: 0.5)
+    }
+    return hidden * 5 > paths[moves].count * 2
+  }
+
+  private func covers(
+    _ a: Object, _ p: SIMD3<Float>, _ b: Object, _ q: SIMD3<Float>, reach: Float
+  ) -> Bool {
+    let (nearA, nearB) = (1 / max(6 - p.z, 2), 1 / max(6 - q.z, 2))
+    return abs(p.x * nearA - q.x * nearB) < reach * (a.footprint * nearA + b.footprint * nearB)
   }
 
   private func isClear(_ path: [SIMD3<Float>], radius: Float, of wall: Wall) -> Bool {
