@@ -107,6 +107,11 @@ extension SceneDraft {
     let isLed = objects.contains { $0.partner == index }
     if object.partner == nil && !isLed && object.kind == .still && !isAlike(objects, index) {
       object.kind = index == 0 ? mainMotion(using: &random) : sideMotion(using: &random)
+      if objects[0].kind == .passBehind && index > 0
+        && (object.kind == .slide || object.kind == .roll)
+      {
+        object.kind = .still
+      }
       if object.kind == .circle && objects.count > 2 { object.kind = .spin }
       if object.kind == .roll && !object.shape.canRoll && random.chance(0.5) {
         object.shape = random.pick([.sphere, .cylinder, .torus, .capsule, .disc])

@@ -121,7 +121,7 @@ extension Scene {
         if partners { continue }
         let clearance = objects[i].footprint + objects[j].footprint + 0.1
         if Scene.groundDistance(paths[i], paths[j]) < clearance { return false }
-        if !hidingAllowed && hides(i, j, paths) { return false }
+        if !hidingAllowed && hides(i, j) { return false }
       }
       if let wall, !isClear(paths[i], radius: objects[i].footprint, of: wall) { return false }
     }
@@ -152,20 +152,19 @@ extension Scene {
     return least.squareRoot()
   }
 
-  /// Tells whether one object hides too much of another's path, as seen from where the camera will
-  /// be, roughly.
-  private func hides(_ i: Int, _ j: Int, _ paths: [[SIMD3<Float>]]) -> Bool {
+  /// Tells whether one object hides another for too long at the start of the action, as seen from
+  /// where the camera will be, roughly.
+  private func hides(_ i: Int, _ j: Int) -> Bool {
     let (a, b) = (objects[i], objects[j])
     if a.staysInPlace && b.staysInPlace {
-      return covers(a, paths[i][0], b, paths[j][0], reach: 0.72)
+      return covers(a, pose(of: i, at: 9).position, b, pose(of: j, at: 9).position, reach: 0.72)
     }
-    guard a.staysInPlace || b.staysInPlace else { return false }
-    let (stays, moves) = a.staysInPlace ? (i, j) : (j, i)
-    let hidden = paths[moves].count {
-      $0.z < paths[stays][0].z
-        && covers(objects[stays], paths[stays][0], objects[moves], $0, reach: 0.5)
+    let hidden = (0..<7).count {
+      let time = Float($0) * 0.3
+      return covers(
+        a, pose(of: i, at: time).position, b, pose(of: j, at: time).position, reach: 0.6)
     }
-    return hidden * 5 > paths[moves].count * 2
+    return hidden > 2
   }
 
   private func covers(

@@ -33,7 +33,8 @@ package struct SceneStatement: Hashable, Sendable {
 extension SceneDraft {
   /// Fills in what a statement leaves open, and makes it consistent.
   init(_ statement: SceneStatement, using random: inout WorldRandom) {
-    let plainColours = Scene.Colour.allCases.filter { !$0.isMetallic }
+    // Colours that stand out on every ground.
+    let plainColours: [Scene.Colour] = [.red, .blue, .yellow, .orange, .purple, .pink, .cyan]
     objects = []
     for said in statement.objects.prefix(4) {
       // "Two red balls" look alike also in what is left open.
