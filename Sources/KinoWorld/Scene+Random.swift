@@ -65,7 +65,8 @@ extension SceneDraft {
       size: random.pick(weighted: [(.small, 22), (.medium, 52), (.big, 26)]), kind: .still)
   }
 
-  /// Draws a finish that suits the colour: gold and silver are metal, black glass would look opaque.
+  /// Draws a finish that suits the colour: gold and silver are metal, black glass would look
+  /// opaque.
   static func randomFinish(for colour: Scene.Colour, using random: inout WorldRandom)
     -> Scene.Finish
   {

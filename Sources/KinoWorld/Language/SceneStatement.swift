@@ -1,5 +1,5 @@
-/// What a text says about a scene. Captions are made from a statement, and prompts are read into one,
-/// so that a caption read back gives the statement it was made from.
+/// What a text says about a scene. Captions are made from a statement, and prompts are read into
+/// one, so that a caption read back gives the statement it was made from.
 package struct SceneStatement: Hashable, Sendable {
   package struct Object: Hashable, Sendable {
     package var shape: Scene.Shape

@@ -129,7 +129,8 @@ struct Solid {
       coin: { $0.marchOut(o, d, to: end) })
   }
 
-  /// How much of the mark's colour shows at a point of object space, 0...1; `width` is a pixel's size.
+  /// How much of the mark's colour shows at a point of object space, 0...1; `width` is a pixel's
+  /// size.
   @inline(__always)
   func markShare(_ p: Vector, width: Float) -> Float {
     let edge = max(width, 0.008)
