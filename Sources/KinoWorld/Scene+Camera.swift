@@ -100,7 +100,8 @@ extension Scene {
     }
   }
 
-  /// Points the camera at the middle of the action and steps back until all of it is in the picture.
+  /// Points the camera at the middle of the action and steps back until all of it is in the
+  /// picture.
   mutating func frame() {
     var low = SIMD3<Float>(repeating: .infinity)
     var high = SIMD3<Float>(repeating: -.infinity)

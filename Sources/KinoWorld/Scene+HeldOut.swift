@@ -11,8 +11,8 @@ public enum Split: String, Codable, CaseIterable, Hashable, Sendable {
 extension Scene {
   /// Tells whether any object shows a combination that is never rendered for training.
   ///
-  /// One in twenty (shape, colour, finish) triples and one in twenty (shape, motion) pairs is held out,
-  /// chosen by hash; a ball's and a cube's motions never are.
+  /// One in twenty (shape, colour, finish) triples and about as many (shape, motion) pairs are held
+  /// out, chosen by hash; a ball's and a cube's motions never are.
   public var isHeldOut: Bool {
     objects.contains {
       Scene.isHeldOut($0.shape, $0.colour, $0.finish) || Scene.isHeldOut($0.shape, $0.motion.kind)
@@ -21,12 +21,33 @@ extension Scene {
 
   /// Tells whether a shape is never shown for training in this colour and finish.
   public static func isHeldOut(_ shape: Shape, _ colour: Colour, _ finish: Finish) -> Bool {
-    WorldRandom.hash("\(shape.rawValue)/\(colour.rawValue)/\(finish.rawValue)") % 20 == 7
+    canShow(colour, finish)
+      && isDrawn("\(shape.rawValue)/\(colour.rawValue)/\(finish.rawValue)")
   }
 
   /// Tells whether a shape is never shown for training doing this.
   public static func isHeldOut(_ shape: Shape, _ motion: MotionKind) -> Bool {
-    guard shape != .sphere, shape != .cube, motion != .still else { return false }
-    return WorldRandom.hash("\(shape.rawValue) does \(motion.rawValue)") % 20 == 3
+    shape != .sphere && shape != .cube && motion != .still && canShow(shape, motion)
+      && isDrawn("\(shape.rawValue) does \(motion.rawValue)")
+  }
+
+  /// Tells whether random scenes contain the pair: gold and silver are metal, and dark glass would
+  /// look opaque.
+  static func canShow(_ colour: Colour, _ finish: Finish) -> Bool {
+    if colour.isMetallic { return finish == .metal }
+    return finish != .glass || colour != .black && colour != .brown
+  }
+
+  /// Tells whether random scenes contain the pair.
+  static func canShow(_ shape: Shape, _ motion: MotionKind) -> Bool {
+    switch motion {
+    case .roll: shape.canRoll
+    case .collide: shape.collidesWell
+    case .still, .bounce, .slide, .spin, .circle, .fall, .jump, .passBehind: true
+    }
+  }
+
+  private static func isDrawn(_ combination: String) -> Bool {
+    WorldRandom.hash("24 \(combination)") % 20 == 0
   }
 }

@@ -82,7 +82,8 @@ extension Scene {
     let angle = object.yaw + motion.speed * t
     let offset = SIMD3(cos(angle), 0, -sin(angle)) * motion.extent
     let position = SIMD3(object.anchor.x, object.restHeight, object.anchor.y) + offset
-    // The object's x axis follows the path; what can roll turns around its z axis, which points outward.
+    // The object's x axis follows the path; what can roll turns around its z axis, which points
+    // outward.
     var axes = Rotation.yaw(angle + .pi / 2)
     if object.rolls {
       let turns = motion.extent * motion.speed * t / object.rollingRadius

@@ -65,14 +65,15 @@ extension SceneDraft {
       size: random.pick(weighted: [(.small, 22), (.medium, 52), (.big, 26)]), kind: .still)
   }
 
-  /// Draws a finish that suits the colour: gold and silver are metal, black glass would look opaque.
+  /// Draws a finish that suits the colour: gold and silver are metal, black glass would look
+  /// opaque.
   static func randomFinish(for colour: Scene.Colour, using random: inout WorldRandom)
     -> Scene.Finish
   {
     if colour.isMetallic { return .metal }
     let finish: Scene.Finish = random.pick(
       weighted: [(.matte, 41), (.shiny, 31), (.metal, 13), (.glass, 15)])
-    return finish == .glass && (colour == .black || colour == .brown) ? .shiny : finish
+    return Scene.canShow(colour, finish) ? finish : .shiny
   }
 
   /// Lets the first object hit the second, or circle around it, in some scenes.
@@ -107,12 +108,22 @@ extension SceneDraft {
     let isLed = objects.contains { $0.partner == index }
     if object.partner == nil && !isLed && object.kind == .still && !isAlike(objects, index) {
       object.kind = index == 0 ? mainMotion(using: &random) : sideMotion(using: &random)
+      if objects[0].kind == .passBehind && index > 0
+        && (object.kind == .slide || object.kind == .roll)
+      {
+        object.kind = .still
+      }
+      if object.kind == .circle && objects.count > 2 { object.kind = .spin }
+      if object.kind == .roll && !object.shape.canRoll && random.chance(0.5) {
+        object.shape = random.pick([.sphere, .cylinder, .torus, .capsule, .disc])
+      }
       if object.kind == .roll && !object.shape.canRoll {
         object.kind = random.chance(0.5) ? .slide : .spin
       }
       let hasHider = objects.contains { $0.kind == .passBehind }
       if object.kind == .passBehind && (objects.count > 2 || hasHider) { object.kind = .slide }
     }
+    if object.kind == .passBehind && object.size == .big { object.size = .medium }
     let wanders = object.kind == .bounce && !isAlike(objects, index) && random.chance(0.3)
     if object.kind.needsDirection || wanders {
       let sideways: [Scene.Direction] = [.left, .right]

@@ -1,8 +1,10 @@
 /// A small world in motion: one to four objects on a ground under a sky, seen by a camera.
 ///
-/// A scene is data only. Lengths are metres, `x` points right and `z` towards the camera as the scene
-/// starts, `y` points up and the ground is `y = 0`. Times are seconds; the action starts at time 0, and
-/// every position is a closed formula of time, so clips of any length and frame rate can be sampled.
+/// A scene is data only. Lengths are metres, `x` points right and `z` towards the camera as the
+/// scene starts, `y` points up and the ground is `y = 0`. Times are seconds; the action starts at
+/// time 0, and
+/// every position is a closed formula of time, so clips of any length and frame rate can be
+/// sampled.
 public struct Scene: Codable, Hashable, Sendable {
   /// The objects, the main one first.
   public var objects: [Object]
@@ -14,8 +16,8 @@ public struct Scene: Codable, Hashable, Sendable {
   public var sky: Sky
   /// The camera and how it moves.
   public var camera: Camera
-  /// The direction the light comes from, as an angle around the vertical in radians; 0 is behind the
-  /// camera, positive to its right.
+  /// The direction the light comes from, as an angle around the vertical in radians; 0 is behind
+  /// the camera, positive to its right.
   public var sunAzimuth: Float
   /// The light's height above the horizon in radians.
   public var sunElevation: Float

@@ -3,8 +3,8 @@ import Foundation
 extension SceneDraft {
   /// Finds anchors at which no two paths ever touch and the wanted relations hold.
   ///
-  /// Proposals spread farther with each failure, so that a free place is always found; contradictory
-  /// relations are given up after a while.
+  /// Proposals spread farther with each failure, so that a free place is always found;
+  /// contradictory relations are given up after a while.
   func place(_ scene: inout Scene, using random: inout WorldRandom) {
     for index in scene.objects.indices where scene.objects[index].motion.kind == .circle {
       guard let partner = scene.objects[index].partner else { continue }
@@ -112,7 +112,8 @@ extension SceneDraft {
 }
 
 extension Scene {
-  /// Tells whether all paths keep clear of each other for all times, and nothing at rest hides another.
+  /// Tells whether all paths keep clear of each other for all times, and nothing at rest hides
+  /// another.
   func isUncrowded(hidingAllowed: Bool) -> Bool {
     let paths = objects.indices.map { pathPoints(of: $0) }
     for i in objects.indices {
@@ -128,7 +129,8 @@ extension Scene {
     return true
   }
 
-  /// Half the width and depth of the ground that the paths take, added up; smaller fills the picture better.
+  /// Half the width and depth of the ground that the paths take, added up; smaller fills the
+  /// picture better.
   fileprivate var spread: Float {
     var low = SIMD3<Float>(repeating: .infinity)
     var high = SIMD3<Float>(repeating: -.infinity)
@@ -152,13 +154,26 @@ extension Scene {
     return least.squareRoot()
   }
 
+  /// Tells whether one object hides another for too long at the start of the action, as seen from
+  /// where the camera will be, roughly.
   private func hides(_ i: Int, _ j: Int) -> Bool {
     let (a, b) = (objects[i], objects[j])
-    guard a.staysInPlace && b.staysInPlace else { return false }
-    // As seen from where the camera will be, roughly: what is nearer covers more.
-    let (nearA, nearB) = (1 / max(6 - a.anchor.y, 2), 1 / max(6 - b.anchor.y, 2))
-    let gap = abs(a.anchor.x * nearA - b.anchor.x * nearB)
-    return gap < 0.72 * (a.footprint * nearA + b.footprint * nearB)
+    if a.staysInPlace && b.staysInPlace {
+      return covers(a, pose(of: i, at: 9).position, b, pose(of: j, at: 9).position, reach: 0.72)
+    }
+    let hidden = (0..<7).count {
+      let time = Float($0) * 0.3
+      return covers(
+        a, pose(of: i, at: time).position, b, pose(of: j, at: time).position, reach: 0.6)
+    }
+    return hidden > 2
+  }
+
+  private func covers(
+    _ a: Object, _ p: SIMD3<Float>, _ b: Object, _ q: SIMD3<Float>, reach: Float
+  ) -> Bool {
+    let (nearA, nearB) = (1 / max(6 - p.z, 2), 1 / max(6 - q.z, 2))
+    return abs(p.x * nearA - q.x * nearB) < reach * (a.footprint * nearA + b.footprint * nearB)
   }
 
   private func isClear(_ path: [SIMD3<Float>], radius: Float, of wall: Wall) -> Bool {
@@ -175,8 +190,8 @@ extension Scene {
 
   /// Returns where one object is seen from another, if that stays true while they move.
   ///
-  /// Two objects that stay in place are compared sideways first, then in depth. Something travelling
-  /// across the picture can only be in front of or behind what stays in place.
+  /// Two objects that stay in place are compared sideways first, then in depth. Something
+  /// travelling across the picture can only be in front of or behind what stays in place.
   public func relation(of first: Int, to second: Int) -> Relation? {
     let (a, b) = (objects[first], objects[second])
     guard first != second, a.partner != second, b.partner != first else { return nil }

@@ -41,6 +41,12 @@ struct SceneDraft {
     case .overcast: scene.sunElevation = random.uniform(1.0, 1.3)
     case .day, .night: break
     }
+    // A can or a pill that rolls across is seen from its end; look at it from the side.
+    let isSeenEndOn = scene.objects.contains {
+      $0.motion.kind == .roll && ($0.shape == .cylinder || $0.shape == .capsule)
+        && ($0.motion.direction == .left || $0.motion.direction == .right)
+    }
+    if isSeenEndOn { scene.camera.azimuth = scene.camera.azimuth < 0 ? -0.5 : 0.5 }
     place(&scene, using: &random)
     scene.frame()
     return scene

@@ -23,8 +23,8 @@ enum Meaning: Hashable, Sendable {
   case and
 }
 
-/// Phrases and their meanings. A pattern is a row of words; a word ending in `*` stands for all words
-/// that begin so.
+/// Phrases and their meanings. A pattern is a row of words; a word ending in `*` stands for all
+/// words that begin so.
 struct Lexicon: Sendable {
   private struct Pattern: Sendable {
     var words: [String]
@@ -79,29 +79,44 @@ extension Lexicon {
   static let english: [(Meaning, String)] = [
     (.shape(.sphere), "ball,balls,sphere,spheres,orb,orbs,marble"),
     (.shape(.cube), "cube,cubes,box,boxes,dice,die"),
-    (.shape(.cylinder), "cylinder,cylinders,can,barrel"), (.shape(.cone), "cone,cones"),
+    (.shape(.cylinder), "cylinder,cylinders,barrel,barrels"),
+    (.shape(.cone), "cone,cones"),
     (.shape(.torus), "ring,rings,torus,tori,toruses,donut,donuts,doughnut,hoop"),
     (.shape(.pyramid), "pyramid,pyramids"),
     (.shape(.capsule), "capsule,capsules,pill,pills"),
     (.shape(.octahedron), "diamond,diamonds,octahedron,octahedra,octahedrons,crystal,crystals,gem"),
     (.shape(.disc), "disc,discs,disk,disks,coin,coins,wheel,wheels"),
     (.shape(.brick), "brick,bricks,block,blocks"),
-    (.colour(.red), "red,crimson,scarlet"), (.colour(.green), "green,lime"),
+    (.colour(.red), "red,crimson,scarlet"),
+    (.colour(.green), "green,lime"),
     (.colour(.blue), "blue,navy"),
-    (.colour(.yellow), "yellow"), (.colour(.orange), "orange"), (.colour(.purple), "purple,violet"),
-    (.colour(.pink), "pink,magenta"), (.colour(.cyan), "cyan,turquoise,teal,aqua"),
-    (.colour(.white), "white"), (.colour(.black), "black"), (.colour(.brown), "brown"),
-    (.colour(.gray), "gray,grey"), (.colour(.gold), "gold,golden"),
+    (.colour(.yellow), "yellow"),
+    (.colour(.orange), "orange"),
+    (.colour(.purple), "purple,violet"),
+    (.colour(.pink), "pink,magenta"),
+    (.colour(.cyan), "cyan,turquoise,teal,aqua"),
+    (.colour(.white), "white"),
+    (.colour(.black), "black"),
+    (.colour(.brown), "brown"),
+    (.colour(.gray), "gray,grey"),
+    (.colour(.gold), "gold,golden"),
     (.colour(.silver), "silver,silvery"),
-    (.finish(.matte), "matte,matt,dull,rubber"), (.finish(.shiny), "shiny,glossy,polished"),
+    (.finish(.matte), "matte,matt,dull,rubber"),
+    (.finish(.shiny), "shiny,glossy,polished"),
     (.finish(.metal), "metal,metallic,chrome,steel,iron,mirrored"),
     (.finish(.glass), "glass,transparent,glassy,translucent"),
-    (.size(.small), "small,little,tiny"), (.size(.big), "big,large,huge,giant"),
+    (.size(.small), "small,little,tiny"),
+    (.size(.big), "big,large,huge,giant"),
     (.size(.medium), "medium,medium sized"),
-    (.number(2), "two,2,pair of"), (.number(3), "three,3"), (.number(4), "four,4"),
+    (.number(2), "two,2,pair of"),
+    (.number(3), "three,3"),
+    (.number(4), "four,4"),
     (
       .motion(.still),
-      "stands,stand,standing,sits,sit,sitting,rests,rest,resting,does not move,still,motionless,lies,lying"
+      """
+      stands,stand,standing,sits,sit,sitting,rests,rest,resting,does not move,still,\
+      motionless,lies,lying
+      """
     ),
     (.motion(.bounce), "bounces,bounce,bouncing,bounced"),
     (.motion(.roll), "rolls,roll,rolling,rolled"),
@@ -113,36 +128,53 @@ extension Lexicon {
     (.motion(.jump), "jumps,jump,jumping,hops,hop,hopping,leaps,leaping,leap"),
     (
       .motion(.collide),
-      "hits,hit,hitting,crashes,crash,crashing,bumps,bump,bumping,collides,collide,colliding,strikes,striking,knocks,smashes"
+      """
+      hits,hit,hitting,crashes,crash,crashing,bumps,bump,bumping,collides,collide,\
+      colliding,strikes,striking,knocks,smashes
+      """
     ),
     (
       .travel,
-      "moves,move,moving,goes,go,going,passes,pass,passing,travels,traveling,travelling,drives,flies,flying,runs"
+      """
+      moves,move,moving,goes,go,going,passes,pass,passing,travels,traveling,travelling,\
+      drives,flies,flying,runs
+      """
     ),
     (.direction(.left), "left,to the left,leftward,leftwards,from right to left,from the right"),
     (
-      .direction(.right), "right,to the right,rightward,rightwards,from left to right,from the left"
+      .direction(.right),
+      """
+      right,to the right,rightward,rightwards,from left to right,from the left
+      """
     ),
     (
       .direction(.toward),
-      "toward the camera,towards the camera,toward the viewer,towards the viewer,toward us,towards us,toward camera,towards camera,closer"
+      """
+      toward the camera,towards the camera,toward the viewer,towards the viewer,toward us,\
+      towards us,toward camera,towards camera,closer
+      """
     ),
     (.direction(.away), "away from the camera,away from us,into the distance,away,from the camera"),
     (.relation(.leftOf), "to the left of,left of,on the left of"),
     (.relation(.rightOf), "to the right of,right of,on the right of"),
-    (.relation(.inFrontOf), "in front of,past,before"), (.relation(.behind), "behind"),
-    (.around, "around,round"), (.wall, "wall,walls"),
+    (.relation(.inFrontOf), "in front of,past"),
+    (.relation(.behind), "behind"),
+    (.around, "around"),
+    (.wall, "wall,walls"),
     (.ground(.checker), "checkered,checkerboard,chessboard,chequered,tiles,tiled,checker"),
     (.ground(.grass), "grass,lawn,meadow,grassy"),
     (.ground(.sand), "sand,sandy,beach,desert,dunes"),
-    (.ground(.wood), "wood,wooden,planks,deck,parquet"), (.ground(.snow), "snow,snowy,ice"),
+    (.ground(.wood), "wood,wooden,planks,deck,parquet"),
+    (.ground(.snow), "snow,snowy,ice"),
     (.ground(.water), "water,lake,sea,ocean,pond"),
     (.sky(.day), "day,sunny,daylight,blue sky,clear sky,noon,sunny day,bright day"),
     (.sky(.sunset), "sunset,evening,dusk,sunrise,dawn,golden hour,orange sky,pink sky"),
     (.sky(.night), "night,starry,moonlight,stars,moonlit,midnight,dark sky,night sky"),
     (
       .sky(.overcast),
-      "overcast,cloudy,cloudy day,overcast day,gray sky,grey sky,gray clouds,clouds"
+      """
+      overcast,cloudy,cloudy day,overcast day,gray sky,grey sky,gray clouds,clouds
+      """
     ),
     (.camera, "camera,view,viewpoint"),
     (.cameraMotion(.still), "static camera,still camera,fixed camera,static shot,still shot"),
@@ -153,89 +185,131 @@ extension Lexicon {
     (.cameraMotion(.panRight), "pan right,panning right,pan to the right"),
     (.cameraMotion(.rise), "rising camera,crane shot,crane up"),
     (.cameraMotion(.shake), "handheld camera,shaky camera,handheld,handheld shot,shaking camera"),
-    (.definite, "the"), (.and, "and"),
+    (.definite, "the"),
+    (.and, "and"),
   ]
 
   static let russian: [(Meaning, String)] = [
     (.shape(.sphere), "шар,шара,шару,шаром,шаре,шары,шаров,шарик*,мяч*,сфер*"),
     (.shape(.cube), "куб,куба,кубу,кубом,кубы,кубов,кубик*,короб*"),
     (.shape(.cylinder), "цилиндр*,бочк*"),
-    (.shape(.cone), "конус*"), (.shape(.torus), "кольц*,колец,тор,тора,бублик*,обруч*"),
-    (.shape(.pyramid), "пирамид*"), (.shape(.capsule), "капсул*,таблетк*,пилюл*"),
+    (.shape(.cone), "конус*"),
+    (.shape(.torus), "кольц*,колец,тор,тора,бублик*,обруч*"),
+    (.shape(.pyramid), "пирамид*"),
+    (.shape(.capsule), "капсул*,таблетк*,пилюл*"),
     (.shape(.octahedron), "октаэдр*,кристалл*,ромб*,алмаз*"),
     (.shape(.disc), "диск,диска,диском,диски,дисков,монет*,колес*"),
     (.shape(.brick), "кирпич*,брус*,блок*"),
-    (.colour(.red), "красн*,алый,алая,алое"), (.colour(.green), "зелен*"),
+    (.colour(.red), "красн*,алый,алая,алое"),
+    (.colour(.green), "зелен*"),
     (.colour(.blue), "синий,синяя,синее,синего,синей,синим,синюю,синих,синие"),
     (.colour(.yellow), "желт*"),
-    (.colour(.orange), "оранжев*"), (.colour(.purple), "фиолетов*,пурпурн*,лилов*"),
+    (.colour(.orange), "оранжев*"),
+    (.colour(.purple), "фиолетов*,пурпурн*,лилов*"),
     (.colour(.pink), "розов*"),
     (.colour(.cyan), "бирюзов*,голуб*"),
     (.colour(.white), "белый,белая,белое,белого,белой,белым,белую,белых,белые"),
-    (.colour(.black), "черн*"), (.colour(.brown), "коричнев*"),
+    (.colour(.black), "черн*"),
+    (.colour(.brown), "коричнев*"),
     (.colour(.gray), "серый,серая,серое,серого,серой,серым,серую,серых,серые"),
     (.colour(.gold), "золот*"),
     (.colour(.silver), "серебр*"),
-    (.finish(.matte), "матов*"), (.finish(.shiny), "блестящ*,глянцев*"),
+    (.finish(.matte), "матов*"),
+    (.finish(.shiny), "блестящ*,глянцев*"),
     (.finish(.metal), "металл*,железн*,стальн*"),
     (.finish(.glass), "стеклян*,прозрачн*"),
-    (.size(.small), "маленьк*,небольш*,мал,крошечн*"), (.size(.big), "больш*,огромн*,крупн*"),
+    (.size(.small), "маленьк*,небольш*,мал,крошечн*"),
+    (.size(.big), "больш*,огромн*,крупн*"),
     (.size(.medium), "средн*"),
-    (.number(2), "два,две,двое,пара"), (.number(3), "три,трое"), (.number(4), "четыре"),
+    (.number(2), "два,две,двое,пара"),
+    (.number(3), "три,трое"),
+    (.number(4), "четыре"),
     (
       .motion(.still),
-      "стоит,стоят,неподвижн*,стоит неподвижно,стоят неподвижно,не движется,не движутся,лежит,лежат"
+      """
+      стоит,стоят,неподвижн*,стоит неподвижно,стоят неподвижно,не движется,не движутся,\
+      лежит,лежат
+      """
     ),
-    (.motion(.bounce), "подпрыг*,отскакив*,скачет,скачут"), (.motion(.roll), "катит*,катят*"),
-    (.motion(.slide), "скольз*"), (.motion(.spin), "вращ*,крут*,верт*"),
-    (.motion(.circle), "по кругу,кругами"), (.around, "кружит*,кружат*,кружит вокруг"),
-    (.motion(.fall), "пада*,упал*"), (.motion(.jump), "прыга*,подскак*"),
+    (.motion(.bounce), "подпрыг*,отскакив*,скачет,скачут"),
+    (.motion(.roll), "катит*,катят*"),
+    (.motion(.slide), "скольз*"),
+    (.motion(.spin), "вращ*,крут*,верт*"),
+    (.motion(.circle), "по кругу,кругами"),
+    (.around, "кружит*,кружат*,кружит вокруг"),
+    (.motion(.fall), "пада*,упал*"),
+    (.motion(.jump), "прыга*,подскак*"),
     (.motion(.collide), "сталкива*,столкн*,вреза*,ударя*,бьет*"),
     (.travel, "движ*,едет,едут,проход*,скрыва*,проезж*,двига*,перемеща*,летит,летят"),
     (.direction(.left), "влево,налево,справа налево"),
     (.direction(.right), "вправо,направо,слева направо"),
     (.direction(.toward), "к камере,на камеру,навстречу камере,к зрителю,навстречу"),
     (.direction(.away), "от камеры,вдаль,прочь"),
-    (.relation(.leftOf), "слева от,левее"), (.relation(.rightOf), "справа от,правее"),
-    (.relation(.inFrontOf), "перед,мимо,впереди"), (.relation(.behind), "за,позади,сзади"),
-    (.around, "вокруг"), (.wall, "стен*"),
+    (.relation(.leftOf), "слева от,левее"),
+    (.relation(.rightOf), "справа от,правее"),
+    (.relation(.inFrontOf), "перед,мимо,впереди"),
+    (.relation(.behind), "за,позади,сзади"),
+    (.around, "вокруг"),
+    (.wall, "стен*"),
     (.ground(.checker), "клетчат*,шахмат*,плитк*"),
     (.ground(.grass), "трав*,лужай*,газон*,луг,лугу"),
     (.ground(.sand), "песк*,песок,песчан*,пляж*"),
     (.ground(.wood), "дерев*,доск*,досок,паркет*,досках"),
-    (.ground(.checker), "шахматной доске"), (.ground(.snow), "снег*,снеж*,заснежен*,лед,льду"),
+    (.ground(.checker), "шахматной доске"),
+    (.ground(.snow), "снег*,снеж*,заснежен*,лед,льду"),
     (.ground(.water), "вода,воде,воды,водой,воду,озер*,море"),
     (.sky(.day), "днем,день,солнечн*,ясн*,голубым небом,голубое небо"),
     (.sky(.sunset), "закат*,вечер*,рассвет*"),
     (.sky(.night), "ночь*,ночн*,ночи,звездн*,лунн*"),
     (.sky(.overcast), "пасмурн*,облачн*,хмур*,тучи,тучами,пасмурный день"),
-    (.camera, "камер*"), (.cameraMotion(.still), "статичн* камер*"), (.and, "и"),
+    (.camera, "камер*"),
+    (.cameraMotion(.still), "статичн* камер*"),
+    (.and, "и"),
   ]
 
   static let cameraPhrases: [(Meaning, String)] = [
     (
       .cameraMotion(.still),
-      "still,static,fixed,stays,does not move,motionless,неподвижн*,не движется,стоит,статичн*"
+      """
+      still,static,fixed,stays,does not move,motionless,неподвижн*,не движется,стоит,\
+      статичн*
+      """
     ),
     (
       .cameraMotion(.orbit),
-      "orbits,orbit,orbiting,circles,circling,moves around,goes around,revolves,облета*,кружит*,движется вокруг,вращ*,вокруг"
+      """
+      orbits,orbit,orbiting,circles,circling,moves around,goes around,revolves,облета*,\
+      кружит*,движется вокруг,вращ*,вокруг
+      """
     ),
     (
       .cameraMotion(.dollyIn),
-      "moves in,moving in,moves closer,moving closer,pushes in,pushing in,zooms in,dollies in,approaches,comes closer,moves forward,moves toward*,приближ*,наезж*,подъезж*"
+      """
+      moves in,moving in,moves closer,moving closer,pushes in,pushing in,zooms in,\
+      dollies in,approaches,comes closer,moves forward,moves toward*,приближ*,наезж*,\
+      подъезж*
+      """
     ),
     (
       .cameraMotion(.dollyOut),
-      "pulls back,pulling back,moves away,moving away,pulls out,pulling out,zooms out,dollies out,backs away,moves back,отдал*,отъезж*,удаля*"
+      """
+      pulls back,pulling back,moves away,moving away,pulls out,pulling out,zooms out,\
+      dollies out,backs away,moves back,отдал*,отъезж*,удаля*
+      """
     ),
     (
       .cameraMotion(.panLeft),
-      "pans left,pans to the left,turns left,turns to the left,panning left,pan left,поворачива* влево,поворачива* налево,панорамиру* влево,влево,налево"
+      """
+      pans left,pans to the left,turns left,turns to the left,panning left,pan left,\
+      поворачива* влево,поворачива* налево,панорамиру* влево,влево,налево
+      """
     ),
     (
       .cameraMotion(.panRight),
-      "pans right,pans to the right,turns right,turns to the right,panning right,pan right,поворачива* вправо,поворачива* направо,панорамиру* вправо,вправо,направо"
+      """
+      pans right,pans to the right,turns right,turns to the right,panning right,pan right,\
+      поворачива* вправо,поворачива* направо,панорамиру* вправо,вправо,направо
+      """
     ),
     (.cameraMotion(.rise), "rises,rising,moves up,goes up,lifts,cranes up,rise,поднима*,взлета*"),
     (.cameraMotion(.shake), "shakes,shaking,shaky,handheld,trembles,тряс*,дрож*"),

@@ -1,7 +1,8 @@
 /// Reads English and Russian prompts into statements, ignoring words it does not know.
 ///
-/// It looks for known phrases from left to right and keeps track of who acts: adjectives wait for their
-/// noun, verbs and directions go to the latest subject, and what follows "behind", "hits" or "around"
+/// It looks for known phrases from left to right and keeps track of who acts: adjectives wait for
+/// their noun, verbs and directions go to the latest subject, and what follows "behind", "hits" or
+/// "around"
 /// becomes the other side of a relation.
 struct PromptParser {
   private enum Token: Hashable {
@@ -161,7 +162,8 @@ struct PromptParser {
     subjectActs = true
   }
 
-  /// Finds what "the red cube" names: an object with everything said about it, but not the subject itself.
+  /// Finds what "the red cube" names: an object with everything said about it, but not the subject
+  /// itself.
   private func mentioned(_ shape: Scene.Shape) -> Int? {
     let isSubject = if case .subject = role { true } else { false }
     return statement.objects.indices.first {
@@ -274,8 +276,8 @@ struct PromptParser {
 extension Scene {
   /// Makes a scene that shows what a prompt asks for.
   ///
-  /// Reads English and Russian; words it does not know are ignored, and what the prompt leaves open is
-  /// drawn from the prompt's own hash, so that the same prompt always gives the same scene.
+  /// Reads English and Russian; words it does not know are ignored, and what the prompt leaves open
+  /// is drawn from the prompt's own hash, so that the same prompt always gives the same scene.
   ///
   /// - Parameter prompt: For example "a shiny red ball bounces past a blue cube at sunset".
   /// - Throws: ``WorldError`` if no word names anything in this world.

@@ -1,5 +1,5 @@
-/// What a text says about a scene. Captions are made from a statement, and prompts are read into one,
-/// so that a caption read back gives the statement it was made from.
+/// What a text says about a scene. Captions are made from a statement, and prompts are read into
+/// one, so that a caption read back gives the statement it was made from.
 package struct SceneStatement: Hashable, Sendable {
   package struct Object: Hashable, Sendable {
     package var shape: Scene.Shape
@@ -33,7 +33,8 @@ package struct SceneStatement: Hashable, Sendable {
 extension SceneDraft {
   /// Fills in what a statement leaves open, and makes it consistent.
   init(_ statement: SceneStatement, using random: inout WorldRandom) {
-    let plainColours = Scene.Colour.allCases.filter { !$0.isMetallic }
+    // Colours that stand out on every ground.
+    let plainColours: [Scene.Colour] = [.red, .blue, .yellow, .orange, .purple, .pink, .cyan]
     objects = []
     for said in statement.objects.prefix(4) {
       // "Two red balls" look alike also in what is left open.

@@ -1,4 +1,5 @@
-/// A solid as the signed distance to its surface: negative inside, never larger than the true distance.
+/// A solid as the signed distance to its surface: negative inside, never larger than the true
+/// distance.
 ///
 /// One description serves rays, soft shadows, contact darkening, normals and the inside of glass.
 protocol DistanceField {

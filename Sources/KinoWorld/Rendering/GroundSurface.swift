@@ -20,7 +20,8 @@ struct GroundSurface {
   ///
   /// - Parameters:
   ///   - across: Width in metres that a pixel covers.
-  ///   - along: Length in metres that it covers in the direction of view, `(x, z)` of which is `view`.
+  /// - along: Length in metres that it covers in the direction of view, `(x, z)` of which is
+  /// `view`.
   @inline(__always)
   func albedo(_ x: Float, _ z: Float, across: Float, along: Float, view: Vector, noise: Noise)
     -> Vector

@@ -129,7 +129,8 @@ struct Solid {
       coin: { $0.marchOut(o, d, to: end) })
   }
 
-  /// How much of the mark's colour shows at a point of object space, 0...1; `width` is a pixel's size.
+  /// How much of the mark's colour shows at a point of object space, 0...1; `width` is a pixel's
+  /// size.
   @inline(__always)
   func markShare(_ p: Vector, width: Float) -> Float {
     let edge = max(width, 0.008)
@@ -172,7 +173,7 @@ extension Solid {
     half = dimensions.half
     finish = object.finish
     albedo = Palette.linear(object.colour, object.finish)
-    mark = Palette.mark(on: albedo)
+    mark = Palette.mark(on: albedo, object.finish)
   }
 
   init(_ wall: Scene.Wall) {
@@ -212,10 +213,11 @@ enum Palette {
     return Vector(decoded(value.x), decoded(value.y), decoded(value.z))
   }
 
-  /// A lighter tone of a colour; a darker one where the colour is light already.
-  static func mark(on albedo: Vector) -> Vector {
+  /// A lighter tone of a colour; a darker one where the colour is light already, and on metal.
+  static func mark(on albedo: Vector, _ finish: Scene.Finish) -> Vector {
     let brightness = dot(albedo, Vector(0.3, 0.6, 0.1))
-    return brightness > 0.6 ? albedo * 0.42 : mix(albedo, Vector(0.95, 0.93, 0.9), 0.62)
+    return brightness > 0.6 || finish == .metal && brightness > 0.08
+      ? albedo * 0.42 : mix(albedo, Vector(0.95, 0.93, 0.9), 0.62)
   }
 
   private static func decoded(_ byte: UInt8) -> Float {
