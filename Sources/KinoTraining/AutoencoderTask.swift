@@ -11,12 +11,13 @@ internal import KinoWorld
 /// The loss is the mean absolute error of pixels, of their differences to the neighbours in space and
 /// time, which keeps edges and motion, and a slight pull of the latents towards the standard normal.
 public struct AutoencoderTask: TrainingTask {
-  public let makeBatch: @Sendable (_ step: Int) throws -> PixelBatch
   private let registry: ParameterRegistry
   private let autoencoder: VideoAutoencoder
   private let settings: TrainingConfiguration.AutoencoderSettings
   private let computeType: DType
   private let framesPerSecond: Double
+  private let source: ClipSource
+  private let buckets: [TrainingConfiguration.Bucket]
 
   public init(_ configuration: TrainingConfiguration) throws {
     guard let settings = configuration.autoencoder else {
@@ -27,14 +28,15 @@ public struct AutoencoderTask: TrainingTask {
     framesPerSecond = configuration.data.framesPerSecond
     registry = ParameterRegistry(seed: configuration.seed)
     autoencoder = VideoAutoencoder(registry.root, configuration: settings.model)
-    let source = try ClipSource(settings: configuration.data, seed: configuration.seed)
-    let (buckets, seed) = (configuration.buckets, configuration.seed)
-    makeBatch = { step in
-      try source.batch(step: step, bucket: ClipSource.bucket(step: step, of: buckets, seed: seed))
-    }
+    source = try ClipSource(settings: configuration.data, seed: configuration.seed)
+    buckets = configuration.buckets
   }
 
   public var parameters: [(key: String, value: Tensor)] { registry.parameters }
+
+  public func batch(step: Int) throws -> PixelBatch {
+    try source.batch(step: step, bucket: source.bucket(step: step, of: buckets))
+  }
 
   public func loss(
     _ batch: PixelBatch, random: inout RandomSource

@@ -1,8 +1,10 @@
+internal import Dispatch
 internal import Foundation
 internal import KinoMedia
 internal import KinoNN
 internal import KinoTensor
 internal import KinoWorld
+internal import Synchronization
 
 /// Draws training clips: world scenes and pieces of real footage, each from its number alone.
 struct ClipSource: Sendable {
@@ -19,9 +21,7 @@ struct ClipSource: Sendable {
   }
 
   /// The bucket of a step.
-  static func bucket(
-    step: Int, of buckets: [TrainingConfiguration.Bucket], seed: UInt64
-  ) -> TrainingConfiguration.Bucket {
+  func bucket(step: Int, of buckets: [TrainingConfiguration.Bucket]) -> TrainingConfiguration.Bucket {
     var random = RandomSource(seed: seed ^ stableHash("bucket"), drawCount: UInt64(step))
     var left = random.uniform() * buckets.reduce(0) { $0 + $1.weight }
     for bucket in buckets {
@@ -32,15 +32,20 @@ struct ClipSource: Sendable {
   }
 
   /// The pixels of one step, samples after each other.
+  ///
+  /// Samples are drawn on all cores before the networks run: beside them, on a busy machine, they would
+  /// make every barrier of the networks' threads wait.
   func batch(step: Int, bucket: TrainingConfiguration.Bucket) throws -> PixelBatch {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(bucket.batch * bucket.frames * bucket.width * bucket.height * 3)
-    for index in 0..<bucket.batch {
-      var random = RandomSource(seed: seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15, drawCount: UInt64(index) << 32)
-      bytes += try clip(bucket, &random).pixels
+    let made = Mutex<[Int: Result<Clip, any Error>]>([:])
+    DispatchQueue.concurrentPerform(iterations: bucket.batch) { index in
+      var random = RandomSource(
+        seed: seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15, drawCount: UInt64(index) << 32)
+      let result = Result { try clip(bucket, &random) }
+      made.withLock { $0[index] = result }
     }
+    let clips = try made.withLock { made in try (0..<bucket.batch).compactMap { try made[$0]?.get() } }
     return PixelBatch(
-      bytes: bytes, shape: [bucket.batch, bucket.frames, bucket.height, bucket.width, 3])
+      bytes: clips.flatMap(\.pixels), shape: [bucket.batch, bucket.frames, bucket.height, bucket.width, 3])
   }
 
   private func clip(_ bucket: TrainingConfiguration.Bucket, _ random: inout RandomSource) throws -> Clip {

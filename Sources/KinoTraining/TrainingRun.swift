@@ -1,9 +1,8 @@
 public import Foundation
 public import KinoTensor
 internal import KinoNN
-internal import Synchronization
 
-/// Runs a task to its last step: batches ahead on a second thread, checkpoints, logs, samples.
+/// Runs a task to its last step, with checkpoints, logs and samples.
 ///
 /// Killed at any moment and started again, it goes on from the last checkpoint with the same data and
 /// the same noise, and so to the same result.
@@ -47,12 +46,10 @@ public final class TrainingRun<Task: TrainingTask> {
   /// - Returns: Whether the last step was reached.
   @discardableResult
   public func run(shouldStop: () -> Bool = { false }) throws -> Bool {
-    let queue = BatchQueue(first: state.step + 1, last: configuration.steps, make: task.makeBatch)
-    defer { queue.stop() }
     var lastCheckpoint = Date()
     var pace = Pace()
     while state.step < configuration.steps {
-      let figures = try step(try queue.next(), &pace)
+      let figures = try step(&pace)
       let settings = configuration.schedule
       if state.step % settings.logSteps == 0 {
         let means = pace.means(adding: figures)
@@ -77,8 +74,9 @@ public final class TrainingRun<Task: TrainingTask> {
     try withoutGradient { try task.export(averages: state.averagedParameters, to: folder) }
   }
 
-  private func step(_ batch: Task.Batch, _ pace: inout Pace) throws -> [String: Double] {
+  private func step(_ pace: inout Pace) throws -> [String: Double] {
     let next = state.step + 1
+    let batch = try task.batch(step: next)
     var random = RandomSource(seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(next) << 32)
     var (loss, figures) = try task.loss(batch, random: &random)
     let value = loss.item()
@@ -131,53 +129,5 @@ private struct Pace {
     means["seconds_per_step"] = Date().timeIntervalSince(start) / Double(max(1, steps))
     self = Pace()
     return means
-  }
-}
-
-/// Makes the batches of coming steps on its own thread, a few ahead.
-///
-/// `@unchecked Sendable`: everything that changes is behind `condition`.
-private final class BatchQueue<Batch: Sendable>: @unchecked Sendable {
-  private let condition = NSCondition()
-  private var ready: [Result<Batch, any Error>] = []
-  private var isStopped = false
-  private static var depth: Int { 3 }
-
-  init(first: Int, last: Int, make: @escaping @Sendable (Int) throws -> Batch) {
-    let thread = Thread { [weak self] in
-      var step = first
-      while step <= last {
-        let made = Result { try make(step) }
-        guard let self, self.put(made) else { return }
-        step += 1
-      }
-    }
-    thread.name = "kino batches"
-    thread.start()
-  }
-
-  private func put(_ batch: Result<Batch, any Error>) -> Bool {
-    condition.lock()
-    defer { condition.unlock() }
-    while ready.count >= Self.depth && !isStopped { condition.wait() }
-    if isStopped { return false }
-    ready.append(batch)
-    condition.broadcast()
-    return true
-  }
-
-  func next() throws -> Batch {
-    condition.lock()
-    defer { condition.unlock() }
-    while ready.isEmpty { condition.wait() }
-    defer { condition.broadcast() }
-    return try ready.removeFirst().get()
-  }
-
-  func stop() {
-    condition.lock()
-    isStopped = true
-    condition.broadcast()
-    condition.unlock()
   }
 }

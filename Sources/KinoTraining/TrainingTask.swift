@@ -3,14 +3,14 @@ public import KinoTensor
 
 /// What is trained: the loss, and what shows how it goes. The loop around it is ``TrainingRun``.
 public protocol TrainingTask {
-  /// The data of one step, made on another thread while the step before is computed.
-  associatedtype Batch: Sendable
+  /// The data of one step.
+  associatedtype Batch
 
   /// Every trained parameter with its checkpoint key.
   var parameters: [(key: String, value: Tensor)] { get }
 
   /// Makes the data of a step, from the step alone, so that a resumed run sees what it would have.
-  var makeBatch: @Sendable (_ step: Int) throws -> Batch { get }
+  func batch(step: Int) throws -> Batch
 
   /// The loss to minimise, a single number, and figures to log beside it.
   func loss(_ batch: Batch, random: inout RandomSource) throws -> (loss: Tensor, figures: [String: Double])
