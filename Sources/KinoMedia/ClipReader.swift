@@ -146,6 +146,7 @@ extension Clip {
   /// - Parameters:
   ///   - path: Any file FFmpeg reads; see ``ClipReader``.
   ///   - options: Which part, and at what size and rate.
+  /// - Returns: At least one frame.
   /// - Throws: ``MediaError`` as ``ClipReader`` does, `noVideo` if nothing is shown at
   ///   `startSeconds`, and `tooLarge` if the result would be over `byteLimit`.
   public static func read(_ path: String, _ options: ReadOptions = ReadOptions()) throws -> Clip {

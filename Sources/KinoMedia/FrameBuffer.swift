@@ -29,8 +29,9 @@ final class FrameBuffer {
     let rowBytes = frame.width * 3
     frame.pixels.withUnsafeBytes { source in
       for row in 0..<frame.height {
+        let bytes = source[row * rowBytes..<(row + 1) * rowBytes]
         UnsafeMutableRawBufferPointer(start: plane + row * stride, count: rowBytes)
-          .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[row * rowBytes..<(row + 1) * rowBytes]))
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
       }
     }
   }
@@ -41,7 +42,8 @@ final class FrameBuffer {
   }
 
   var size: FrameSize {
-    FrameSize(width: max(1, Int(pointer.pointee.width)), height: max(1, Int(pointer.pointee.height)))
+    FrameSize(
+      width: max(1, Int(pointer.pointee.width)), height: max(1, Int(pointer.pointee.height)))
   }
 
   var format: AVPixelFormat { AVPixelFormat(rawValue: pointer.pointee.format) }

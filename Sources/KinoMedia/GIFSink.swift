@@ -59,7 +59,8 @@ private final class PaletteGraph {
       buffer@in=video_size=\(size):pix_fmt=rgb24:time_base=1/100:pixel_aspect=1/1,\
       split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=bayer:bayer_scale=4,buffersink@out
       """
-    var (inputs, outputs): (UnsafeMutablePointer<AVFilterInOut>?, UnsafeMutablePointer<AVFilterInOut>?)
+    var inputs: UnsafeMutablePointer<AVFilterInOut>?
+    var outputs: UnsafeMutablePointer<AVFilterInOut>?
     graph.pointee.nb_threads = 1
     var status = avfilter_graph_parse2(graph, text, &inputs, &outputs)
     avfilter_inout_free(&inputs)
