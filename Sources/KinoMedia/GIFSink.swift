@@ -12,6 +12,11 @@ final class GIFSink: FrameSink {
   private let byteLimit = 4 << 30
 
   init(file: AtomicFile, size: FrameSize, framesPerSecond: Double, options: WriteOptions) throws {
+    guard framesPerSecond <= 100 else {
+      throw MediaError(
+        .invalidOption, path: file.path,
+        details: "A GIF shows at most 100 frames a second, not \(framesPerSecond); use .mp4.")
+    }
     self.file = file
     self.size = size
     self.framesPerSecond = framesPerSecond

@@ -193,6 +193,11 @@ import Testing
       let found = code { try Samples.frame().write(to: folder.file("a.png"), options) }
       #expect(found == .invalidOption)
     }
+    #expect(
+      code {
+        _ = try ClipWriter(
+          path: folder.file("a.gif"), size: FrameSize(width: 8, height: 8), framesPerSecond: 120)
+      } == .invalidOption)
     #expect(try folder.names == ["folder.mp4"])
   }
 
