@@ -80,6 +80,11 @@ public struct Clip: Hashable, Sendable {
     return Clip(width: width, height: height, framesPerSecond: framesPerSecond, pixels: result)
   }
 
+  /// Takes memory for so many frames in all, so that appending them copies nothing twice.
+  public mutating func reserveCapacity(_ frameCount: Int) {
+    pixels.reserveCapacity(frameCount * bytesPerFrame)
+  }
+
   /// Adds a frame at the end. A frame of another size traps.
   public mutating func append(_ frame: Frame) {
     precondition(frame.size == size, "Clip: a frame of \(frame.size) in a clip of \(size)")

@@ -81,6 +81,14 @@ public final class ClipReader {
 
   // MARK: Internal
 
+  /// The number of frames to come if the file is what it says.
+  fileprivate var expectedFrameCount: Int {
+    let rest = max(0, info.durationSeconds - options.startSeconds)
+    let seconds = min(rest, options.durationSeconds ?? rest)
+    let count = Int(min(1e9, seconds * framesPerSecond).rounded()) + 1
+    return min(count, options.frameLimit ?? count)
+  }
+
   /// A stored frame counts this much before its time, which absorbs rounded timestamps.
   private var tolerance: Double {
     0.43 * min(1 / framesPerSecond, 1 / decoder.file.framesPerSecond)
@@ -146,6 +154,7 @@ extension Clip {
   /// - Parameters:
   ///   - path: Any file FFmpeg reads; see ``ClipReader``.
   ///   - options: Which part, and at what size and rate.
+  /// - Returns: At least one frame.
   /// - Throws: ``MediaError`` as ``ClipReader`` does, `noVideo` if nothing is shown at
   ///   `startSeconds`, and `tooLarge` if the result would be over `byteLimit`.
   public static func read(_ path: String, _ options: ReadOptions = ReadOptions()) throws -> Clip {
@@ -153,6 +162,9 @@ extension Clip {
     var clip = Clip(
       width: reader.size.width, height: reader.size.height,
       framesPerSecond: reader.framesPerSecond, pixels: [])
+    // What the file states may be wrong by any amount: believe it up to 1 GiB.
+    let most = min(1 << 30, options.byteLimit) / (reader.size.pixelCount * 3)
+    clip.reserveCapacity(min(reader.expectedFrameCount, most))
     while let frame = try reader.next() {
       guard clip.pixels.count + frame.pixels.count <= options.byteLimit else {
         throw MediaError(

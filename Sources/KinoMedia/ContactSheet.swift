@@ -2,7 +2,9 @@
 public struct ContactSheet: Sendable {
   /// One row: a clip and the text above it.
   public struct Row: Sendable {
+    /// Where the frames come from.
     public var clip: Clip
+    /// The text above the frames; `nil` for none.
     public var label: String?
 
     /// Creates a row. The label is drawn in a small font with Latin and Cyrillic letters.

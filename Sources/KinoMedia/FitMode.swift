@@ -19,8 +19,8 @@ struct FitGeometry: Hashable {
 
   /// Fits `source`, whose pixels are `pixelAspect` times as wide as high, into `target`.
   ///
-  /// - Parameter alignment: Corners of the cut are multiples of this many pixels (x, y), so that
-  ///   chroma planes are cut at the same place as luma.
+  /// Corners of a cut are multiples of `alignment`, so that chroma planes are cut at the same place
+  /// as luma.
   init(
     source: FrameSize, pixelAspect: Double, target: FrameSize, mode: FitMode,
     alignment: (x: Int, y: Int) = (1, 1)

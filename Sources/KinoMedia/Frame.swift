@@ -1,5 +1,6 @@
 /// Holds one colour, 8 bits a channel, sRGB.
 public struct Color: Hashable, Sendable {
+  /// The channels, 0...255.
   public var red, green, blue: UInt8
 
   /// Creates a colour from its channels.
@@ -9,12 +10,15 @@ public struct Color: Hashable, Sendable {
     self.blue = blue
   }
 
+  /// The darkest colour.
   public static let black = Color(red: 0, green: 0, blue: 0)
+  /// The brightest colour.
   public static let white = Color(red: 255, green: 255, blue: 255)
 }
 
 /// Holds the width and height of a picture in pixels, both at least 1.
 public struct FrameSize: Hashable, Sendable, CustomStringConvertible {
+  /// The number of columns and rows.
   public let width, height: Int
 
   /// Creates a size. Numbers below 1 trap.
@@ -24,6 +28,7 @@ public struct FrameSize: Hashable, Sendable, CustomStringConvertible {
     self.height = height
   }
 
+  /// The size as `WIDTHxHEIGHT`.
   public var description: String { "\(width)x\(height)" }
 
   var pixelCount: Int { width * height }

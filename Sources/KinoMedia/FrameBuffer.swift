@@ -10,7 +10,7 @@ final class FrameBuffer {
     self.pointer = pointer
   }
 
-  /// Creates a frame with pixels of undefined value.
+  /// Creates a frame of zeros, margins included: scalers and encoders read past the rows' ends.
   convenience init(size: FrameSize, format: AVPixelFormat) throws {
     try self.init()
     pointer.pointee.width = Int32(size.width)
@@ -18,6 +18,10 @@ final class FrameBuffer {
     pointer.pointee.format = format.rawValue
     guard av_frame_get_buffer(pointer, 64) >= 0 else {
       throw MediaError.outOfMemory("a picture of \(size)")
+    }
+    let buffers = [pointer.pointee.buf.0, pointer.pointee.buf.1, pointer.pointee.buf.2]
+    for case let buffer? in buffers {
+      buffer.pointee.data.update(repeating: 0, count: buffer.pointee.size)
     }
   }
 
@@ -29,8 +33,9 @@ final class FrameBuffer {
     let rowBytes = frame.width * 3
     frame.pixels.withUnsafeBytes { source in
       for row in 0..<frame.height {
+        let bytes = source[row * rowBytes..<(row + 1) * rowBytes]
         UnsafeMutableRawBufferPointer(start: plane + row * stride, count: rowBytes)
-          .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[row * rowBytes..<(row + 1) * rowBytes]))
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
       }
     }
   }
@@ -41,7 +46,8 @@ final class FrameBuffer {
   }
 
   var size: FrameSize {
-    FrameSize(width: max(1, Int(pointer.pointee.width)), height: max(1, Int(pointer.pointee.height)))
+    FrameSize(
+      width: max(1, Int(pointer.pointee.width)), height: max(1, Int(pointer.pointee.height)))
   }
 
   var format: AVPixelFormat { AVPixelFormat(rawValue: pointer.pointee.format) }

@@ -187,6 +187,7 @@ extension Frame {
   ///   - size: The size of the result.
   ///   - fit: What happens if the shapes differ.
   ///   - background: What fills the rest with ``FitMode/pad``.
+  /// - Returns: A frame of exactly `size`.
   /// - Throws: ``MediaError`` if memory runs out.
   public func resized(
     to size: FrameSize, fit: FitMode = .crop, background: Color = .black

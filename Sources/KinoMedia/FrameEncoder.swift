@@ -9,10 +9,12 @@ final class FrameEncoder {
   /// Opens the encoder called `name`.
   ///
   /// - Parameters:
+  ///   - name: FFmpeg's name of the encoder.
   ///   - layout: The size and format of the frames it is given.
   ///   - timeBase: The unit of their times.
   ///   - options: The encoder's own options by name.
   ///   - configure: Sets fields of the context before it is opened.
+  /// - Throws: ``MediaError`` if there is no such encoder or it refuses the size.
   init(
     _ name: String, layout: kino_picture_layout, timeBase: AVRational,
     options: [String: String] = [:], configure: (inout AVCodecContext) -> Void = { _ in }

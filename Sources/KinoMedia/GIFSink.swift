@@ -12,6 +12,11 @@ final class GIFSink: FrameSink {
   private let byteLimit = 4 << 30
 
   init(file: AtomicFile, size: FrameSize, framesPerSecond: Double, options: WriteOptions) throws {
+    guard framesPerSecond <= 100 else {
+      throw MediaError(
+        .invalidOption, path: file.path,
+        details: "A GIF shows at most 100 frames a second, not \(framesPerSecond); use .mp4.")
+    }
     self.file = file
     self.size = size
     self.framesPerSecond = framesPerSecond
@@ -59,7 +64,8 @@ private final class PaletteGraph {
       buffer@in=video_size=\(size):pix_fmt=rgb24:time_base=1/100:pixel_aspect=1/1,\
       split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=bayer:bayer_scale=4,buffersink@out
       """
-    var (inputs, outputs): (UnsafeMutablePointer<AVFilterInOut>?, UnsafeMutablePointer<AVFilterInOut>?)
+    var inputs: UnsafeMutablePointer<AVFilterInOut>?
+    var outputs: UnsafeMutablePointer<AVFilterInOut>?
     graph.pointee.nb_threads = 1
     var status = avfilter_graph_parse2(graph, text, &inputs, &outputs)
     avfilter_inout_free(&inputs)

@@ -5,6 +5,7 @@ import Foundation
 public struct MediaError: Error, Hashable, Sendable, CustomStringConvertible {
   /// Names one kind of failure; compare with the static members.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
+    /// The name of the code.
     public let description: String
 
     init(_ description: String) { self.description = description }
@@ -61,6 +62,7 @@ public struct MediaError: Error, Hashable, Sendable, CustomStringConvertible {
     self.details = details
   }
 
+  /// The path, if there is one, and the details.
   public var description: String {
     path.map { "\($0): \(details)" } ?? details
   }
@@ -76,7 +78,8 @@ extension MediaError {
   static func system(_ number: Int32, path: String, doing action: String) -> MediaError {
     switch number {
     case ENOENT:
-      return MediaError(.fileNotFound, path: path, details: "There is no such file; check the path.")
+      return MediaError(
+        .fileNotFound, path: path, details: "There is no such file; check the path.")
     case EACCES, EPERM, EROFS:
       return MediaError(
         action == "read" ? .unreadable : .unwritable, path: path,

@@ -7,9 +7,8 @@ final class MediaFile {
   let stream: UnsafeMutablePointer<AVStream>
   private let io: UnsafeMutablePointer<AVIOContext>
 
-  /// Opens a file and looks at its first packets.
-  ///
-  /// - Parameter pixelLimit: Larger pictures are refused before memory is taken for them.
+  /// Opens a file and looks at its first packets. Pictures over `pixelLimit` are refused before
+  /// memory is taken for them.
   init(path: String, pixelLimit: Int) throws {
     MediaLog.silence
     source = try FileSource(path: path)

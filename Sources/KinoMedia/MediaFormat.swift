@@ -2,6 +2,7 @@ import Foundation
 
 /// A file format that can be written, chosen by the extension of the path.
 public enum MediaFormat: String, CaseIterable, Sendable {
+  /// The formats, by their usual extension.
   case mp4, mov, png, jpeg, webp, gif
 
   /// Takes the format from a path's extension, ignoring case.

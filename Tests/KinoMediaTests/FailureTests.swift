@@ -190,8 +190,14 @@ import Testing
     for options in [
       WriteOptions(crf: 99), WriteOptions(quality: 0), WriteOptions(recipe: "no JSON"),
     ] {
-      #expect(code { try Samples.frame().write(to: folder.file("a.png"), options) } == .invalidOption)
+      let found = code { try Samples.frame().write(to: folder.file("a.png"), options) }
+      #expect(found == .invalidOption)
     }
+    #expect(
+      code {
+        _ = try ClipWriter(
+          path: folder.file("a.gif"), size: FrameSize(width: 8, height: 8), framesPerSecond: 120)
+      } == .invalidOption)
     #expect(try folder.names == ["folder.mp4"])
   }
 

@@ -40,6 +40,21 @@ import Testing
     #expect(shown(clip) == Array(first..<min(10, first + 3)))
   }
 
+  @Test func `a part of a long clip equals that part of the whole`() throws {
+    let folder = try Folder()
+    let path = folder.file("long.mp4")
+    let frames = (0..<320).map { Samples.frame(width: 32, height: 32, phase: $0) }
+    // Key frames are at most 250 apart, so the later parts are sought.
+    try Clip(frames: frames, framesPerSecond: 16).write(to: path)
+    let whole = try Clip.read(path)
+    #expect(whole.frameCount == 320)
+    for first in [1, 100, 249, 250, 251, 300] {
+      let part = try Clip.read(
+        path, ReadOptions(startSeconds: Double(first) / 16, durationSeconds: 0.5))
+      #expect(part == whole[first..<first + 8], "\(first)")
+    }
+  }
+
   @Test func `a start after the end is an error`() throws {
     let path = try Samples.fixture("sound.mp4")
     let error = #expect(throws: MediaError.self) {
