@@ -28,8 +28,15 @@ public struct AutoencoderTask: TrainingTask {
     framesPerSecond = configuration.data.framesPerSecond
     registry = ParameterRegistry(seed: configuration.seed)
     autoencoder = VideoAutoencoder(registry.root, configuration: settings.model)
+    Self.quieten(registry, channels: settings.latentChannels)
     source = try ClipSource(settings: configuration.data, seed: configuration.seed)
     buckets = configuration.buckets
+  }
+
+  /// Starts with little noise in the latents, or the decoder would first have to learn to see through it.
+  private static func quieten(_ registry: ParameterRegistry, channels: Int) {
+    guard let bias = registry.parameters.first(where: { $0.key == "quant_conv.bias" })?.value else { return }
+    bias.assign(inPlace: concatenate([.zeros([channels]), .full(-6, shape: [channels])], along: 0))
   }
 
   public var parameters: [(key: String, value: Tensor)] { registry.parameters }

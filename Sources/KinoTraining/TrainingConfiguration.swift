@@ -107,6 +107,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var decoderBaseWidth: Int
     public var latentChannels: Int
     public var residualBlocks: Int
+    /// Pixels per side folded into channels: 2 or 4.
+    public var patch: Int
     public var gradientWeight: Double
     public var divergenceWeight: Double
 
@@ -115,6 +117,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
       case decoderBaseWidth = "decoder_base_width"
       case latentChannels = "latent_channels"
       case residualBlocks = "residual_blocks"
+      case patch
       case gradientWeight = "gradient_weight"
       case divergenceWeight = "divergence_weight"
     }
@@ -122,7 +125,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var model: VideoAutoencoder.Configuration {
       VideoAutoencoder.Configuration(
         baseWidth: baseWidth, decoderBaseWidth: decoderBaseWidth, latentChannels: latentChannels,
-        residualBlockCount: residualBlocks)
+        residualBlockCount: residualBlocks, patch: patch)
     }
   }
 
