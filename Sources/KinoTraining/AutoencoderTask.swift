@@ -1,4 +1,5 @@
 public import Foundation
+internal import Kino
 internal import KinoMedia
 public import KinoModels
 public import KinoNN
@@ -35,7 +36,9 @@ public struct AutoencoderTask: TrainingTask {
 
   /// Starts with little noise in the latents, or the decoder would first have to learn to see through it.
   private static func quieten(_ registry: ParameterRegistry, channels: Int) {
-    guard let bias = registry.parameters.first(where: { $0.key == "quant_conv.bias" })?.value else { return }
+    guard let bias = registry.parameters.first(where: { $0.key == "quant_conv.bias" })?.value else {
+      return
+    }
     bias.assign(inPlace: concatenate([.zeros([channels]), .full(-6, shape: [channels])], along: 0))
   }
 
@@ -68,7 +71,9 @@ public struct AutoencoderTask: TrainingTask {
 
   /// Differences of neighbours along width, height and, in a clip, time.
   private static func steps(of x: Tensor) -> [Tensor] {
-    [4, 3, 2].filter { x.size($0) > 1 }.map { x.slice($0, from: 1) - x.slice($0, 0..<x.size($0) - 1) }
+    [4, 3, 2].filter { x.size($0) > 1 }.map {
+      x.slice($0, from: 1) - x.slice($0, 0..<x.size($0) - 1)
+    }
   }
 
   // MARK: - Evaluation
@@ -92,15 +97,20 @@ public struct AutoencoderTask: TrainingTask {
   private func restored(_ clip: Clip, _ autoencoder: VideoAutoencoder) -> Clip {
     let latents = autoencoder.encode(clip.tensor, computeType: computeType).mean
     return Clip(
-      tensor: autoencoder.decode(latents, computeType: computeType).select(0, 0), framesPerSecond: framesPerSecond)
+      tensor: autoencoder.decode(latents, computeType: computeType).select(0, 0),
+      framesPerSecond: framesPerSecond)
   }
 
   public func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
     let autoencoder = averaged(averages)
     func mean(_ clips: [Clip]) -> Double {
-      clips.reduce(0) { $0 + ClipComparison($1, restored($1, autoencoder)).psnr } / Double(clips.count)
+      clips.reduce(0) { $0 + ClipComparison($1, restored($1, autoencoder)).psnr }
+        / Double(clips.count)
     }
-    return ["held_out_psnr_clip": mean(unseen(frames: 9)), "held_out_psnr_picture": mean(unseen(frames: 1))]
+    return [
+      "held_out_psnr_clip": mean(unseen(frames: 9)),
+      "held_out_psnr_picture": mean(unseen(frames: 1)),
+    ]
   }
 
   public func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
@@ -121,7 +131,8 @@ public struct AutoencoderTask: TrainingTask {
   public func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
     let autoencoder = averaged(averages)
     var configuration = settings.model
-    (configuration.latentMean, configuration.latentStandardDeviation) = latentStatistics(autoencoder)
+    (configuration.latentMean, configuration.latentStandardDeviation) = latentStatistics(
+      autoencoder)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try WeightSet.write(averages, to: folder, dtype: .bfloat16)
     let file = try ConfigurationFile(encoding: configuration, className: "AutoencoderKLWan")

@@ -29,11 +29,14 @@ struct CaptionedFolder: Sendable {
     guard !items.isEmpty else {
       throw TrainingError(
         .dataNotFound,
-        "\(path): expected clips or pictures with captions (`clip.mp4` and `clip.txt`, or manifest.jsonl), found none.")
+        "\(path): expected clips or pictures with captions (`clip.mp4` and `clip.txt`, or manifest.jsonl), found none."
+      )
     }
   }
 
-  private static func manifest(_ path: String, folder: String) throws -> [(file: String, caption: String)] {
+  private static func manifest(_ path: String, folder: String) throws -> [(
+    file: String, caption: String
+  )] {
     let text = try String(contentsOfFile: path, encoding: .utf8)
     return try text.split(separator: "\n").enumerated().map { number, line in
       do {
@@ -41,13 +44,16 @@ struct CaptionedFolder: Sendable {
         return (folder + "/" + line.file, line.caption)
       } catch {
         throw TrainingError(
-          .dataNotFound, "\(path), line \(number + 1): expected an object with `file` and `caption`, found \(line.prefix(80)).")
+          .dataNotFound,
+          "\(path), line \(number + 1): expected an object with `file` and `caption`, found \(line.prefix(80))."
+        )
       }
     }
   }
 
   private static func captionFiles(_ folder: String) -> [(file: String, caption: String)] {
-    let names = (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []).sorted()
+    let names = (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? [])
+      .sorted()
     return names.compactMap { name in
       guard (name as NSString).pathExtension != "txt", !name.hasPrefix(".") else { return nil }
       let text = folder + "/" + (name as NSString).deletingPathExtension + ".txt"
@@ -60,7 +66,8 @@ struct CaptionedFolder: Sendable {
     let info = try MediaInfo.probe(pair.file)
     let seconds = info.durationSeconds ?? 0
     return Item(
-      path: pair.file, caption: pair.caption, width: info.width, height: info.height, seconds: seconds,
+      path: pair.file, caption: pair.caption, width: info.width, height: info.height,
+      seconds: seconds,
       isPicture: (info.frameCount ?? 1) <= 1)
   }
 

@@ -29,7 +29,9 @@ struct CaptionedSource: Sendable {
 
   private func sample(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Sample {
     var random = RandomSource(seed: seed ^ stableHash(bucket.name), drawCount: UInt64(index) << 8)
-    let candidates = folders.map { ($0.weight, $0.folder.items(fitting: bucket)) }.filter { !$0.1.isEmpty }
+    let candidates = folders.map { ($0.weight, $0.folder.items(fitting: bucket)) }.filter {
+      !$0.1.isEmpty
+    }
     var left = random.uniform() * (settings.world + candidates.reduce(0) { $0 + $1.0 })
     for (weight, items) in candidates {
       left -= weight
@@ -49,7 +51,8 @@ struct CaptionedSource: Sendable {
       let language: CaptionLanguage = random.uniform() < russian ? .russian : .english
       let lengths = CaptionLength.allCases
       return CaptionGrammar().caption(
-        for: scene, length: lengths[random.integer(below: lengths.count)], language: language, seed: seed)
+        for: scene, length: lengths[random.integer(below: lengths.count)], language: language,
+        seed: seed)
     }
   }
 
@@ -60,9 +63,12 @@ struct CaptionedSource: Sendable {
       let result = Result { try clip(indices.lowerBound + offset, of: bucket) }
       made.withLock { $0[offset] = result }
     }
-    let clips = try made.withLock { made in try (0..<indices.count).compactMap { try made[$0]?.get() } }
+    let clips = try made.withLock { made in
+      try (0..<indices.count).compactMap { try made[$0]?.get() }
+    }
     return PixelBatch(
-      bytes: clips.flatMap(\.pixels), shape: [indices.count, bucket.frames, bucket.height, bucket.width, 3])
+      bytes: clips.flatMap(\.pixels),
+      shape: [indices.count, bucket.frames, bucket.height, bucket.width, 3])
   }
 
   private func clip(_ index: Int, of bucket: TrainingConfiguration.Bucket) throws -> Clip {

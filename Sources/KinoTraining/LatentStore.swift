@@ -25,7 +25,8 @@ struct LatentStore {
 
   /// Appends `[n, C, f, h, w]`, rounded to bfloat16.
   mutating func append(_ latents: Tensor) throws {
-    precondition(Array(latents.shape.dropFirst()) == shape, "append \(latents.summary) to records of \(shape)")
+    precondition(
+      Array(latents.shape.dropFirst()) == shape, "append \(latents.summary) to records of \(shape)")
     let handle = try FileHandle(forWritingTo: url)
     defer { try? handle.close() }
     try handle.seekToEnd()
@@ -40,7 +41,8 @@ struct LatentStore {
     let records = try indices.map { index in
       try handle.seek(toOffset: UInt64(index * recordBytes))
       guard let data = try handle.read(upToCount: recordBytes), data.count == recordBytes else {
-        throw TrainingError(.dataNotFound, "\(url.path): record \(index) is missing. Remove the file to encode anew.")
+        throw TrainingError(
+          .dataNotFound, "\(url.path): record \(index) is missing. Remove the file to encode anew.")
       }
       return data.withUnsafeBytes { Tensor(copying: $0, shape: shape, dtype: .bfloat16) }
     }

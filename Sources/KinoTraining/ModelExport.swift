@@ -54,10 +54,17 @@ struct ModelExport {
       try writeNetwork(averages, "transformer", stem: "diffusion_pytorch_model", in: folder)
       try writeNetwork(averages, "text_encoder", stem: "model", in: folder)
       let encoding: [(String, ConfigurationFile)] = [
-        ("transformer/config.json", try .init(encoding: transformer, className: "WanTransformer3DModel")),
+        (
+          "transformer/config.json",
+          try .init(encoding: transformer, className: "WanTransformer3DModel")
+        ),
         ("text_encoder/config.json", try .init(encoding: text)),
-        ("scheduler/scheduler_config.json", try .init(
-          encoding: Scheduler(flow_shift: settings.baseShift), className: "UniPCMultistepScheduler")),
+        (
+          "scheduler/scheduler_config.json",
+          try .init(
+            encoding: Scheduler(flow_shift: settings.baseShift),
+            className: "UniPCMultistepScheduler")
+        ),
         ("kino.json", try .init(encoding: offer)),
       ]
       for (name, file) in encoding { try file.write(to: folder.appendingPathComponent(name)) }
@@ -76,7 +83,8 @@ struct ModelExport {
       name: defaults.name,
       defaults: .init(
         size: "\(defaults.width)x\(defaults.height)", frames: defaults.frames,
-        frames_per_second: configuration.data.framesPerSecond, steps: defaults.steps, guidance: defaults.guidance),
+        frames_per_second: configuration.data.framesPerSecond, steps: defaults.steps,
+        guidance: defaults.guidance),
       size_multiple: 32, maximum_pixels: largest, maximum_frames: longest, window_frames: longest,
       base_tokens: settings.baseTokens, base_shift: settings.baseShift)
   }
@@ -90,7 +98,8 @@ struct ModelExport {
   }
 
   private func copy(_ source: URL, to target: URL) throws {
-    for name in try FileManager.default.contentsOfDirectory(atPath: source.path) where !name.hasPrefix(".") {
+    for name in try FileManager.default.contentsOfDirectory(atPath: source.path)
+    where !name.hasPrefix(".") {
       try FileManager.default.copyItem(
         at: source.appendingPathComponent(name), to: target.appendingPathComponent(name))
     }

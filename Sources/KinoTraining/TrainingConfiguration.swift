@@ -130,7 +130,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case output, seed, steps, precision, optimizer, buckets, data, schedule, autoencoder, transformer
+    case output, seed, steps, precision, optimizer, buckets, data, schedule, autoencoder,
+      transformer
   }
 }
 
@@ -143,7 +144,9 @@ extension TrainingConfiguration {
     do {
       text = try String(contentsOf: url, encoding: .utf8)
     } catch {
-      throw TrainingError(.invalidConfiguration, "\(url.path): expected a readable YAML file. \(error.localizedDescription)")
+      throw TrainingError(
+        .invalidConfiguration,
+        "\(url.path): expected a readable YAML file. \(error.localizedDescription)")
     }
     do {
       self = try YAMLDecoder().decode(Self.self, from: text)
@@ -160,7 +163,9 @@ extension TrainingConfiguration {
   private static func refuseUnknownKeys(in text: String, known: String, path: String) throws {
     func keys(_ node: Node?, _ prefix: String) -> Set<String> {
       guard let mapping = node?.mapping else {
-        return (node?.sequence).map { $0.reduce(into: []) { $0.formUnion(keys($1, prefix + "[].")) } } ?? []
+        return (node?.sequence).map {
+          $0.reduce(into: []) { $0.formUnion(keys($1, prefix + "[].")) }
+        } ?? []
       }
       return mapping.reduce(into: []) { found, pair in
         let key = prefix + (pair.key.string ?? "?")
@@ -168,9 +173,12 @@ extension TrainingConfiguration {
         found.formUnion(keys(pair.value, key + "."))
       }
     }
-    let unknown = keys(try Yams.compose(yaml: text), "").subtracting(keys(try Yams.compose(yaml: known), ""))
+    let unknown = keys(try Yams.compose(yaml: text), "").subtracting(
+      keys(try Yams.compose(yaml: known), ""))
     if let first = unknown.sorted().first {
-      throw TrainingError(.invalidConfiguration, "\(path): unknown setting `\(first)`. See docs/training.md for the settings.")
+      throw TrainingError(
+        .invalidConfiguration,
+        "\(path): unknown setting `\(first)`. See docs/training.md for the settings.")
     }
   }
 
@@ -179,31 +187,47 @@ extension TrainingConfiguration {
     func require(_ holds: Bool, _ text: @autoclosure () -> String) throws {
       if !holds { throw TrainingError(.invalidConfiguration, "training configuration: \(text())") }
     }
-    try require((autoencoder == nil) != (transformer == nil), "expected either `autoencoder` or `transformer`")
+    try require(
+      (autoencoder == nil) != (transformer == nil), "expected either `autoencoder` or `transformer`"
+    )
     try require(steps > 0, "steps must be positive, found \(steps)")
     try require(!buckets.isEmpty, "expected at least one bucket")
     for bucket in buckets {
       try require(
-        bucket.width % 32 == 0 && bucket.height % 32 == 0 && 32...2048 ~= bucket.width && 32...2048 ~= bucket.height,
+        bucket.width % 32 == 0 && bucket.height % 32 == 0 && 32...2048 ~= bucket.width
+          && 32...2048 ~= bucket.height,
         "bucket \(bucket.width)x\(bucket.height): expected multiples of 32 in 32...2048")
       try require(
-        bucket.frames >= 1 && bucket.frames % 4 == 1, "bucket frames must be 4n + 1, found \(bucket.frames)")
-      try require(bucket.batch >= 1 && bucket.weight >= 0, "bucket batch must be positive and weight not negative")
+        bucket.frames >= 1 && bucket.frames % 4 == 1,
+        "bucket frames must be 4n + 1, found \(bucket.frames)")
+      try require(
+        bucket.batch >= 1 && bucket.weight >= 0,
+        "bucket batch must be positive and weight not negative")
       try require((1...8).contains(bucket.zoom ?? 1), "bucket zoom must be in 1...8")
     }
     try require(buckets.contains { $0.weight > 0 }, "every bucket's weight is 0")
     try require(
       data.world >= 0 && data.folders.allSatisfy { $0.weight >= 0 }
-        && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0, "expected data with a positive weight")
-    try require(data.framesPerSecond > 0 && data.framesPerSecond <= 120, "frames_per_second must be in 0...120")
-    try require(optimizer.learningRate > 0 && optimizer.learningRate < 1, "learning_rate must be in 0...1")
-    try require(0..<1 ~= optimizer.averageDecay && 0...1 ~= optimizer.decayFraction, "average_decay and decay_fraction must be in 0...1")
-    try require(schedule.checkpointMinutes > 0 && schedule.logSteps > 0, "checkpoint_minutes and log_steps must be positive")
+        && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0,
+      "expected data with a positive weight")
+    try require(
+      data.framesPerSecond > 0 && data.framesPerSecond <= 120,
+      "frames_per_second must be in 0...120")
+    try require(
+      optimizer.learningRate > 0 && optimizer.learningRate < 1, "learning_rate must be in 0...1")
+    try require(
+      0..<1 ~= optimizer.averageDecay && 0...1 ~= optimizer.decayFraction,
+      "average_decay and decay_fraction must be in 0...1")
+    try require(
+      schedule.checkpointMinutes > 0 && schedule.logSteps > 0,
+      "checkpoint_minutes and log_steps must be positive")
     try autoencoder?.model.validate()
   }
 
   /// ``output`` as a folder.
-  public var outputFolder: URL { URL(fileURLWithPath: NSString(string: output).expandingTildeInPath) }
+  public var outputFolder: URL {
+    URL(fileURLWithPath: NSString(string: output).expandingTildeInPath)
+  }
 }
 
 extension DecodingError {
@@ -213,9 +237,11 @@ extension DecodingError {
       (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
     }
     switch self {
-    case .keyNotFound(let key, let context): return "the setting `\(place(context, key))` is missing."
+    case .keyNotFound(let key, let context):
+      return "the setting `\(place(context, key))` is missing."
     case .typeMismatch(let type, let context): return "`\(place(context))`: expected \(type)."
-    case .valueNotFound(let type, let context): return "`\(place(context))`: expected \(type), found nothing."
+    case .valueNotFound(let type, let context):
+      return "`\(place(context))`: expected \(type), found nothing."
     case .dataCorrupted(let context): return "`\(place(context))`: \(context.debugDescription)"
     @unknown default: return "\(self)"
     }

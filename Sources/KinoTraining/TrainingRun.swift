@@ -1,6 +1,6 @@
 public import Foundation
-public import KinoTensor
 internal import KinoNN
+public import KinoTensor
 
 /// Runs a task to its last step, with checkpoints, logs and samples.
 ///
@@ -34,7 +34,8 @@ public final class TrainingRun<Task: TrainingTask> {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     } catch {
       throw TrainingError(
-        .cannotWrite, "\(folder.path): the output folder can't be made. \(error.localizedDescription)")
+        .cannotWrite,
+        "\(folder.path): the output folder can't be made. \(error.localizedDescription)")
     }
     state = TrainingState(parameters: task.parameters)
     if try state.resume(from: folder) != nil { report(.resumed(step: state.step)) }
@@ -77,12 +78,15 @@ public final class TrainingRun<Task: TrainingTask> {
   private func step(_ pace: inout Pace) throws -> [String: Double] {
     let next = state.step + 1
     let batch = try task.batch(step: next)
-    var random = RandomSource(seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(next) << 32)
+    var random = RandomSource(
+      seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(next) << 32)
     var (loss, figures) = try task.loss(batch, random: &random)
     let value = loss.item()
     guard value.isFinite else {
       throw TrainingError(
-        .notFinite, "step \(next): the loss is \(value). The last checkpoint is intact; lower learning_rate and start again.")
+        .notFinite,
+        "step \(next): the loss is \(value). The last checkpoint is intact; lower learning_rate and start again."
+      )
     }
     loss.backward()
     figures["loss"] = value

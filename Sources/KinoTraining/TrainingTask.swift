@@ -13,7 +13,9 @@ public protocol TrainingTask {
   func batch(step: Int) throws -> Batch
 
   /// The loss to minimise, a single number, and figures to log beside it.
-  func loss(_ batch: Batch, random: inout RandomSource) throws -> (loss: Tensor, figures: [String: Double])
+  func loss(_ batch: Batch, random: inout RandomSource) throws -> (
+    loss: Tensor, figures: [String: Double]
+  )
 
   /// Figures on data that is never trained on.
   ///

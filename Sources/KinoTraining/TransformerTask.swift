@@ -1,4 +1,5 @@
 public import Foundation
+internal import Kino
 internal import KinoDiffusion
 internal import KinoMedia
 internal import KinoModels
@@ -39,7 +40,8 @@ public final class TransformerTask: TrainingTask {
     computeType = configuration.precision.dtype
     source = try CaptionedSource(
       settings: configuration.data, seed: configuration.seed, russian: settings.russian)
-    autoencoderFolder = URL(fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
+    autoencoderFolder = URL(
+      fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
     autoencoder = try Self.loadAutoencoder(autoencoderFolder, computeType: computeType)
     tokenizer = try Self.tokenizer(configuration, settings)
     let transformer = ParameterRegistry(seed: configuration.seed)
@@ -55,7 +57,8 @@ public final class TransformerTask: TrainingTask {
       + text.parameters.map { (key: "text_encoder." + $0.key, value: $0.value) }
   }
 
-  private static func loadAutoencoder(_ folder: URL, computeType: DType) throws -> VideoAutoencoder {
+  private static func loadAutoencoder(_ folder: URL, computeType: DType) throws -> VideoAutoencoder
+  {
     let configuration = try ConfigurationFile.read(
       VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
     let registry = ParameterRegistry(try WeightSet(inFolder: folder), computeType: computeType)
@@ -77,9 +80,11 @@ public final class TransformerTask: TrainingTask {
         let scene = Scene.random(seed: UInt64(index), split: .any)
         let language: CaptionLanguage = index % 4 == 0 ? .russian : .english
         return grammar.caption(
-          for: scene, length: CaptionLength.allCases[index % 3], language: language, seed: UInt64(index))
+          for: scene, length: CaptionLength.allCases[index % 3], language: language,
+          seed: UInt64(index))
       }
-      try SentencePieceTrainer(vocabularySize: settings.text.vocabulary).train(on: captions, writingTo: path)
+      try SentencePieceTrainer(vocabularySize: settings.text.vocabulary).train(
+        on: captions, writingTo: path)
     }
     return try SentencePieceTokenizer(contentsOf: path)
   }
@@ -87,7 +92,8 @@ public final class TransformerTask: TrainingTask {
   // MARK: - Batches
 
   public func batch(step: Int) throws -> Batch {
-    var random = RandomSource(seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(step) << 16)
+    var random = RandomSource(
+      seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(step) << 16)
     let bucket = Self.bucket(configuration.buckets, random.uniform())
     let available = settings.latents.count(at: step)
     let store = try filled(bucket, to: available)
@@ -116,9 +122,11 @@ public final class TransformerTask: TrainingTask {
     let frameBytes = bucket.frames * bucket.width * bucket.height
     let group = max(1, min(8, 1 << 21 / frameBytes))
     while store.count < count {
-      let pixels = try source.pixels(store.count..<min(count, store.count + group), of: bucket).pixels
+      let pixels = try source.pixels(store.count..<min(count, store.count + group), of: bucket)
+        .pixels
       try withoutGradient {
-        try store.append(autoencoder.normalized(autoencoder.encode(pixels, computeType: computeType).mean))
+        try store.append(
+          autoencoder.normalized(autoencoder.encode(pixels, computeType: computeType).mean))
       }
     }
     stores[bucket.name] = store
@@ -144,8 +152,11 @@ public final class TransformerTask: TrainingTask {
   ) throws -> (loss: Tensor, figures: [String: Double]) {
     let (count, _, frames, height, width) = batch.latents.shape5
     let tokens = frames * height * width / networks.transformer.configuration.patchVolume
-    let sigmas = try TrainingSigmas().draw(count, shift: settings.shift.shift(tokens: tokens), from: &random)
-    let patterns = try (0..<count).map { _ in try KnownFramePatterns().known(frames: frames, from: &random) }
+    let sigmas = try TrainingSigmas().draw(
+      count, shift: settings.shift.shift(tokens: tokens), from: &random)
+    let patterns = try (0..<count).map { _ in
+      try KnownFramePatterns().known(frames: frames, from: &random)
+    }
     let noise = random.normal(batch.latents.shape)
     let errors = networks.errors(
       batch.latents, noise: noise, sigmas: sigmas, known: patterns, captions: batch.captions)
@@ -157,56 +168,70 @@ public final class TransformerTask: TrainingTask {
   private func averaged(_ averages: [(key: String, value: Tensor)]) -> CaptionedNetworks {
     func registry(_ prefix: String) -> ParameterRegistry {
       var values: [String: Tensor] = [:]
-      for (key, value) in averages where key.hasPrefix(prefix) { values[String(key.dropFirst(prefix.count))] = value }
+      for (key, value) in averages where key.hasPrefix(prefix) {
+        values[String(key.dropFirst(prefix.count))] = value
+      }
       return ParameterRegistry(names: Set(values.keys)) { values[$0] }
     }
     return CaptionedNetworks(
       transformer: DiffusionTransformer(
         registry("transformer.").root, configuration: networks.transformer.configuration),
-      encoder: UMT5Encoder(registry("text_encoder.").root, configuration: networks.encoder.configuration),
+      encoder: UMT5Encoder(
+        registry("text_encoder.").root, configuration: networks.encoder.configuration),
       tokenizer: tokenizer, computeType: computeType)
   }
 
   /// The loss on unseen combinations, at fixed noise levels and noise.
   public func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
     let networks = averaged(averages)
-    let bucket = configuration.buckets.filter { $0.weight > 0 }.max { $0.weight < $1.weight } ?? configuration.buckets[0]
+    let bucket =
+      configuration.buckets.filter { $0.weight > 0 }.max { $0.weight < $1.weight }
+      ?? configuration.buckets[0]
     let scenes = (0..<16).map { Scene.random(seed: UInt64(700_000 + $0), split: .heldOut) }
     let clips = scenes.map {
       SceneRenderer(width: bucket.width, height: bucket.height).render(
         $0, frameCount: bucket.frames, framesPerSecond: configuration.data.framesPerSecond)
     }
     let latents = concatenate(
-      clips.map { autoencoder.normalized(autoencoder.encode(Clip($0).tensor, computeType: computeType).mean) },
+      clips.map {
+        autoencoder.normalized(autoencoder.encode(Clip($0).tensor, computeType: computeType).mean)
+      },
       along: 0)
     let captions = scenes.map { CaptionGrammar().caption(for: $0, length: .sentence, seed: 1) }
     var noise = RandomSource(seed: 1)
     let errors = networks.errors(
-      latents, noise: noise.normal(latents.shape), sigmas: scenes.indices.map { (Double($0) + 0.5) / 16 },
-      known: scenes.map { _ in Array(repeating: false, count: latents.size(2)) }, captions: captions)
+      latents, noise: noise.normal(latents.shape),
+      sigmas: scenes.indices.map { (Double($0) + 0.5) / 16 },
+      known: scenes.map { _ in Array(repeating: false, count: latents.size(2)) }, captions: captions
+    )
     return ["held_out_loss": errors.mean().item()]
   }
 
   /// Prompts of combinations that are never trained on, and plain ones.
   static let samplePrompts = [
-    "a red ball bounces", "a shiny blue cube spins on grass at sunset", "a green cone slides to the right",
-    "a yellow cylinder and a purple ball on sand", "a gold ring rolls to the left on snow, overcast sky",
+    "a red ball bounces", "a shiny blue cube spins on grass at sunset",
+    "a green cone slides to the right",
+    "a yellow cylinder and a purple ball on sand",
+    "a gold ring rolls to the left on snow, overcast sky",
     "a big orange pyramid, the camera orbits around it",
   ]
 
   public func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
     let networks = averaged(averages)
-    let bucket = configuration.buckets.filter { $0.frames > 1 && $0.weight > 0 }.max { $0.weight < $1.weight }
+    let bucket =
+      configuration.buckets.filter { $0.frames > 1 && $0.weight > 0 }.max { $0.weight < $1.weight }
       ?? configuration.buckets[0]
     let rows = try Self.samplePrompts.enumerated().map { index, prompt in
       ContactSheet.Row(try generate(prompt, bucket, seed: UInt64(index), networks), label: prompt)
     }
-    let sheet = ContactSheet(rows: rows, columnCount: 6, tileSize: FrameSize(width: bucket.width, height: bucket.height))
+    let sheet = ContactSheet(
+      rows: rows, columnCount: 6, tileSize: FrameSize(width: bucket.width, height: bucket.height))
     try sheet.render().write(to: url.path, WriteOptions(overwrite: true))
   }
 
   private func generate(
-    _ prompt: String, _ bucket: TrainingConfiguration.Bucket, seed: UInt64, _ networks: CaptionedNetworks
+    _ prompt: String, _ bucket: TrainingConfiguration.Bucket, seed: UInt64,
+    _ networks: CaptionedNetworks
   ) throws -> Clip {
     let model = autoencoder.configuration
     let canvas = try Canvas.free(
@@ -217,11 +242,15 @@ public final class TransformerTask: TrainingTask {
       stepCount: 14, shift: settings.shift.shift(tokens: canvas.shape.tokenCount), spacing: .uniPC)
     let text = networks.text([prompt, ""])
     let guidance = settings.defaults.guidance
-    let latents = try UniPCSampler().sample(canvas, noise: canvas.noise(seed: seed), schedule: schedule) {
+    let latents = try UniPCSampler().sample(
+      canvas, noise: canvas.noise(seed: seed), schedule: schedule
+    ) {
       latents, moment in
       let both = stack([latents, latents])
-      let timesteps = Timesteps.perSample(Tensor([Float](repeating: Float(moment.timestep), count: 2)))
-      let velocity = networks.transformer(both, timesteps: timesteps, text: text, computeType: self.computeType)
+      let timesteps = Timesteps.perSample(
+        Tensor([Float](repeating: Float(moment.timestep), count: 2)))
+      let velocity = networks.transformer(
+        both, timesteps: timesteps, text: text, computeType: self.computeType)
       return velocity.select(0, 1) + (velocity.select(0, 0) - velocity.select(0, 1)) * guidance
     }
     let pixels = autoencoder.decode(
@@ -265,7 +294,8 @@ struct CaptionedNetworks {
     let mask = Tensor(present, shape: [ids.count, length])
     let states = encoder(
       inputIDs: Tensor(padded, shape: [ids.count, length]), mask: mask, computeType: computeType)
-    return transformer.textContext(states, mask: mask, paddedTo: Self.textRows, computeType: computeType)
+    return transformer.textContext(
+      states, mask: mask, paddedTo: Self.textRows, computeType: computeType)
   }
 
   /// The mean squared error of the velocity over the free latents, one number per sample.
@@ -273,7 +303,8 @@ struct CaptionedNetworks {
     _ latents: Tensor, noise: Tensor, sigmas: [Double], known: [[Bool]], captions: [String]
   ) -> Tensor {
     let (count, channels, frames, height, width) = latents.shape5
-    let free = Tensor(known.flatMap { $0.map { $0 ? Float(0) : 1 } }, shape: [count, 1, frames, 1, 1])
+    let free = Tensor(
+      known.flatMap { $0.map { $0 ? Float(0) : 1 } }, shape: [count, 1, frames, 1, 1])
     let sigma = Tensor(sigmas.map(Float.init), shape: [count, 1, 1, 1, 1]) * free
     let noisy = FlowMatching.noised(latents, with: noise, sigma: sigma)
     let values = Tensor(sigmas.flatMap { [0, Float($0 * 1000)] }, shape: [count, 2])
@@ -282,9 +313,12 @@ struct CaptionedNetworks {
     let index = free.reshaped(to: count, frames, 1).expanded(to: count, frames, perFrame)
       .reshaped(to: count, frames * perFrame).cast(to: .int64)
     let velocity = transformer(
-      noisy, timesteps: .perToken(values: values, index: index), text: text(captions), computeType: computeType)
+      noisy, timesteps: .perToken(values: values, index: index), text: text(captions),
+      computeType: computeType)
     let squared = (velocity - FlowMatching.velocity(clean: latents, noise: noise)).squared() * free
-    let counted = free.sum(along: 1, 2, 3, 4).clamped(to: 1...Double(frames)) * Double(channels * height * width)
+    let counted =
+      free.sum(along: 1, 2, 3, 4).clamped(to: 1...Double(frames))
+      * Double(channels * height * width)
     return squared.sum(along: 1, 2, 3, 4) / counted
   }
 }
