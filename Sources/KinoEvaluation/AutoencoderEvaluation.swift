@@ -22,7 +22,11 @@ public struct AutoencoderEvaluation {
   private let autoencoder: VideoAutoencoder
   private let computeType: DType
 
-  /// - Parameter computeType: The type the autoencoder computes in.
+  /// Evaluates one autoencoder.
+  ///
+  /// - Parameters:
+  ///   - autoencoder: What is evaluated.
+  ///   - computeType: The type it computes in.
   public init(_ autoencoder: VideoAutoencoder, computeType: DType) {
     self.autoencoder = autoencoder
     self.computeType = computeType
@@ -47,7 +51,10 @@ public struct AutoencoderEvaluation {
   ///
   /// - Parameters:
   ///   - folder: Its files are taken by name; those that can't be read are left out.
+  ///   - side: Clips are cropped and resized to a square of this many pixels.
   ///   - frames: 1 takes the pictures, more the clips that are long enough.
+  /// - Returns: The means over the folder.
+  /// - Throws: A Foundation error if the folder can't be listed.
   public func footage(in folder: URL, side: Int = 256, frames: Int) throws -> Score {
     let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
     let options = ReadOptions(size: FrameSize(width: side, height: side), frameLimit: frames)

@@ -1,9 +1,9 @@
-public import Foundation
+internal import Foundation
 internal import Kino
 internal import KinoMedia
-public import KinoModels
-public import KinoNN
-public import KinoTensor
+internal import KinoModels
+internal import KinoNN
+internal import KinoTensor
 internal import KinoWeights
 internal import KinoWorld
 
@@ -11,7 +11,7 @@ internal import KinoWorld
 ///
 /// The loss is the mean absolute error of pixels, of their differences to the neighbours in space and
 /// time, which keeps edges and motion, and a slight pull of the latents towards the standard normal.
-public struct AutoencoderTask: TrainingTask {
+struct AutoencoderTask: TrainingTask {
   private let registry: ParameterRegistry
   private let autoencoder: VideoAutoencoder
   private let settings: TrainingConfiguration.AutoencoderSettings
@@ -20,7 +20,7 @@ public struct AutoencoderTask: TrainingTask {
   private let source: ClipSource
   private let buckets: [TrainingConfiguration.Bucket]
 
-  public init(_ configuration: TrainingConfiguration) throws {
+  init(_ configuration: TrainingConfiguration) throws {
     guard let settings = configuration.autoencoder else {
       throw TrainingError(.invalidConfiguration, "training configuration: expected `autoencoder`")
     }
@@ -42,13 +42,13 @@ public struct AutoencoderTask: TrainingTask {
     bias.assign(inPlace: concatenate([.zeros([channels]), .full(-6, shape: [channels])], along: 0))
   }
 
-  public var parameters: [(key: String, value: Tensor)] { registry.parameters }
+  var parameters: [(key: String, value: Tensor)] { registry.parameters }
 
-  public func batch(step: Int) throws -> PixelBatch {
+  func batch(step: Int) throws -> PixelBatch {
     try source.batch(step: step, bucket: source.bucket(step: step, of: buckets))
   }
 
-  public func loss(
+  func loss(
     _ batch: PixelBatch, random: inout RandomSource
   ) -> (loss: Tensor, figures: [String: Double]) {
     let pixels = batch.pixels
@@ -101,7 +101,7 @@ public struct AutoencoderTask: TrainingTask {
       framesPerSecond: framesPerSecond)
   }
 
-  public func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
+  func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
     let autoencoder = averaged(averages)
     func mean(_ clips: [Clip]) -> Double {
       clips.reduce(0) { $0 + ClipComparison($1, restored($1, autoencoder)).psnr }
@@ -113,7 +113,7 @@ public struct AutoencoderTask: TrainingTask {
     ]
   }
 
-  public func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
+  func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
     let autoencoder = averaged(averages)
     let clips = unseen(frames: 9)
     var page = Frame(width: 128 * 6, height: 128 * clips.count, color: .black)
@@ -128,7 +128,7 @@ public struct AutoencoderTask: TrainingTask {
   }
 
   /// Writes `config.json`, with the statistics of latents over unseen scenes, and the weights.
-  public func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
+  func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
     let autoencoder = averaged(averages)
     var configuration = settings.model
     (configuration.latentMean, configuration.latentStandardDeviation) = latentStatistics(

@@ -84,7 +84,7 @@ struct ClipSource: Sendable {
 }
 
 /// Pixels of a batch on their way from the thread that makes them.
-public struct PixelBatch: Sendable {
+struct PixelBatch: Sendable {
   let bytes: [UInt8]
   let shape: [Int]  // [B, F, H, W, 3]
 

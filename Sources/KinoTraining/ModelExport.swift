@@ -17,27 +17,41 @@ struct ModelExport {
     struct Defaults: Encodable {
       var size: String
       var frames: Int
-      var frames_per_second: Double
+      var framesPerSecond: Double
       var steps: Int
       var guidance: Double
+
+      enum CodingKeys: String, CodingKey {
+        case size, frames, steps, guidance
+        case framesPerSecond = "frames_per_second"
+      }
     }
     var name: String
     var defaults: Defaults
-    var size_multiple: Int
-    var maximum_pixels: Int
-    var maximum_frames: Int
-    var window_frames: Int
-    var base_tokens: Int
-    var base_shift: Double
+    var sizeMultiple: Int
+    var maximumPixels: Int
+    var maximumFrames: Int
+    var windowFrames: Int
+    var baseTokens: Int
+    var baseShift: Double
+
+    enum CodingKeys: String, CodingKey {
+      case name, defaults
+      case sizeMultiple = "size_multiple"
+      case maximumPixels = "maximum_pixels"
+      case maximumFrames = "maximum_frames"
+      case windowFrames = "window_frames"
+      case baseTokens = "base_tokens"
+      case baseShift = "base_shift"
+    }
   }
 
-  private struct Scheduler: Encodable {
-    var num_train_timesteps = 1000
-    var prediction_type = "flow_prediction"
-    var use_flow_sigmas = true
-    var flow_shift: Double
-    var solver_order = 2
-    var solver_type = "bh2"
+  private var scheduler: [String: JSONValue] {
+    [
+      "num_train_timesteps": .number(1000), "prediction_type": .string("flow_prediction"),
+      "use_flow_sigmas": .bool(true), "flow_shift": .number(settings.baseShift),
+      "solver_order": .number(2), "solver_type": .string("bh2"),
+    ]
   }
 
   func write(_ averages: [(key: String, value: Tensor)], to folder: URL) throws {
@@ -62,7 +76,7 @@ struct ModelExport {
         (
           "scheduler/scheduler_config.json",
           try .init(
-            encoding: Scheduler(flow_shift: settings.baseShift),
+            encoding: scheduler,
             className: "UniPCMultistepScheduler")
         ),
         ("kino.json", try .init(encoding: offer)),
@@ -83,10 +97,10 @@ struct ModelExport {
       name: defaults.name,
       defaults: .init(
         size: "\(defaults.width)x\(defaults.height)", frames: defaults.frames,
-        frames_per_second: configuration.data.framesPerSecond, steps: defaults.steps,
+        framesPerSecond: configuration.data.framesPerSecond, steps: defaults.steps,
         guidance: defaults.guidance),
-      size_multiple: 32, maximum_pixels: largest, maximum_frames: longest, window_frames: longest,
-      base_tokens: settings.baseTokens, base_shift: settings.baseShift)
+      sizeMultiple: 32, maximumPixels: largest, maximumFrames: longest, windowFrames: longest,
+      baseTokens: settings.baseTokens, baseShift: settings.baseShift)
   }
 
   private func writeNetwork(

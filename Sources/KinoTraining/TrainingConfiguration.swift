@@ -7,13 +7,19 @@ internal import Yams
 public struct TrainingConfiguration: Codable, Hashable, Sendable {
   /// Folder of checkpoints, logs and samples; `~` is the home folder.
   public var output: String
+  /// Starts every draw: parameters, data, noise.
   public var seed: UInt64
+  /// Steps in all; a resumed run goes on to this number.
   public var steps: Int
   /// The type of the networks' products: `float32` or `bfloat16`; parameters stay float32.
   public var precision: Precision
+  /// How parameters are updated.
   public var optimizer: OptimizerSettings
+  /// Shapes of batches, drawn by weight.
   public var buckets: [Bucket]
+  /// Where samples come from.
   public var data: DataSettings
+  /// When to log, check and save.
   public var schedule: Housekeeping
   /// Trains an autoencoder.
   public var autoencoder: AutoencoderSettings?
@@ -23,15 +29,21 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   /// The type of the networks' products.
   public enum Precision: String, Codable, Sendable {
     case float32, bfloat16
+    /// The tensor element type.
     public var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
   }
 
+  /// AdamW with warm-up, clipping and averaged parameters.
   public struct OptimizerSettings: Codable, Hashable, Sendable {
+    /// The highest rate.
     public var learningRate: Double
+    /// Steps over which the rate rises from zero.
     public var warmupSteps: Int
     /// The last part of the steps over which the rate falls linearly to zero, in `0...1`.
     public var decayFraction: Double
+    /// Decay of matrices and kernels per step, times the rate; vectors do not decay.
     public var weightDecay: Double
+    /// Weight of the past in the second moment.
     public var beta2: Double
     /// Gradients of a larger norm are scaled down to it.
     public var clipNorm: Double
@@ -59,10 +71,13 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
 
   /// One shape of batch.
   public struct Bucket: Codable, Hashable, Sendable {
+    /// Pixels; a multiple of 32.
     public var width: Int
+    /// Pixels; a multiple of 32.
     public var height: Int
     /// Pixel frames, `4n + 1`; 1 is a picture.
     public var frames: Int
+    /// Samples per step.
     public var batch: Int
     /// How often it is drawn, relative to the others.
     public var weight: Double
@@ -70,10 +85,13 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var zoom: Double?
   }
 
+  /// Where samples come from.
   public struct DataSettings: Codable, Hashable, Sendable {
     /// How often a sample is a world clip, relative to ``folders``.
     public var world: Double
+    /// Folders of real footage; for a transformer, with captions.
     public var folders: [Folder]
+    /// The rate at which clips are seen.
     public var framesPerSecond: Double
 
     enum CodingKeys: String, CodingKey {
@@ -81,17 +99,24 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
       case framesPerSecond = "frames_per_second"
     }
 
+    /// One folder of clips and pictures.
     public struct Folder: Codable, Hashable, Sendable {
+      /// The folder; `~` is the home folder.
       public var path: String
+      /// How often a sample comes from it, relative to the others.
       public var weight: Double
     }
   }
 
   /// When to write what.
   public struct Housekeeping: Codable, Hashable, Sendable {
+    /// Minutes between checkpoints: the most that a kill can lose.
     public var checkpointMinutes: Double
+    /// Steps between log lines.
     public var logSteps: Int
+    /// Steps between figures on unseen data; 0 for never.
     public var heldOutSteps: Int
+    /// Steps between sample sheets; 0 for never.
     public var sampleSteps: Int
 
     enum CodingKeys: String, CodingKey {
@@ -102,14 +127,21 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     }
   }
 
+  /// The shape and loss of an autoencoder.
   public struct AutoencoderSettings: Codable, Hashable, Sendable {
+    /// Channels of the encoder's first level.
     public var baseWidth: Int
+    /// Channels of the decoder's last level.
     public var decoderBaseWidth: Int
+    /// Channels of a latent.
     public var latentChannels: Int
+    /// Blocks per level.
     public var residualBlocks: Int
     /// Pixels per side folded into channels: 2 or 4.
     public var patch: Int
+    /// Weight of errors in pixel differences.
     public var gradientWeight: Double
+    /// Weight of the latents' divergence from the standard normal.
     public var divergenceWeight: Double
 
     enum CodingKeys: String, CodingKey {
@@ -122,6 +154,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
       case divergenceWeight = "divergence_weight"
     }
 
+    /// The network of these sizes.
     public var model: VideoAutoencoder.Configuration {
       VideoAutoencoder.Configuration(
         baseWidth: baseWidth, decoderBaseWidth: decoderBaseWidth, latentChannels: latentChannels,

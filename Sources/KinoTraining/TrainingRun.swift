@@ -1,30 +1,22 @@
-public import Foundation
+internal import Foundation
 internal import KinoNN
-public import KinoTensor
+internal import KinoTensor
 
 /// Runs a task to its last step, with checkpoints, logs and samples.
 ///
 /// Killed at any moment and started again, it goes on from the last checkpoint with the same data and
 /// the same noise, and so to the same result.
-public final class TrainingRun<Task: TrainingTask> {
-  /// What happened, for whoever shows it.
-  public enum Event: Sendable {
-    case resumed(step: Int)
-    case step(Int, of: Int, figures: [String: Double])
-    case heldOut(step: Int, figures: [String: Double])
-    case wrote(URL)
-  }
-
+final class TrainingRun<Task: TrainingTask> {
   private let task: Task
   private let configuration: TrainingConfiguration
   private let folder: URL
   private var state: TrainingState
   private var log: MetricsLog
-  private let report: (Event) -> Void
+  private let report: (TrainingEvent) -> Void
 
   /// Prepares a run in the configuration's output folder, going on from a checkpoint found there.
-  public init(
-    _ task: Task, configuration: TrainingConfiguration, report: @escaping (Event) -> Void
+  init(
+    _ task: Task, configuration: TrainingConfiguration, report: @escaping (TrainingEvent) -> Void
   ) throws {
     self.task = task
     self.configuration = configuration
@@ -46,7 +38,7 @@ public final class TrainingRun<Task: TrainingTask> {
   ///
   /// - Returns: Whether the last step was reached.
   @discardableResult
-  public func run(shouldStop: () -> Bool = { false }) throws -> Bool {
+  func run(shouldStop: () -> Bool = { false }) throws -> Bool {
     var lastCheckpoint = Date()
     var pace = Pace()
     while state.step < configuration.steps {
@@ -71,7 +63,7 @@ public final class TrainingRun<Task: TrainingTask> {
   }
 
   /// Writes the averaged parameters as a model.
-  public func export(to folder: URL) throws {
+  func export(to folder: URL) throws {
     try withoutGradient { try task.export(averages: state.averagedParameters, to: folder) }
   }
 

@@ -1,19 +1,19 @@
-public import Foundation
-public import KinoNN
-public import KinoTensor
+internal import Foundation
+internal import KinoNN
+internal import KinoTensor
 internal import KinoWeights
 
 /// What a run must keep to go on exactly where it stopped.
 ///
 /// Data and noise are functions of the seed and the step, so the step is their whole position.
-public struct TrainingState {
+struct TrainingState {
   /// Steps done.
-  public private(set) var step: Int
-  public let parameters: [(key: String, value: Tensor)]
+  private(set) var step: Int
+  let parameters: [(key: String, value: Tensor)]
   private let first: [Tensor]
   private let second: [Tensor]
   /// Running averages of the parameters, which samples and exports use.
-  public let averages: [Tensor]
+  let averages: [Tensor]
 
   init(parameters: [(key: String, value: Tensor)]) {
     step = 0
@@ -24,7 +24,7 @@ public struct TrainingState {
   }
 
   /// The averaged parameters by key.
-  public var averagedParameters: [(key: String, value: Tensor)] {
+  var averagedParameters: [(key: String, value: Tensor)] {
     zip(parameters, averages).map { ($0.key, $1) }
   }
 

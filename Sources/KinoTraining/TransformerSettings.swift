@@ -6,11 +6,17 @@ extension TrainingConfiguration {
   public struct TransformerSettings: Codable, Hashable, Sendable {
     /// Folder of the trained autoencoder: `config.json` and weights.
     public var autoencoder: String
+    /// Attention heads.
     public var heads: Int
+    /// Channels per head; even.
     public var headWidth: Int
+    /// Blocks.
     public var layers: Int
+    /// Width of the hidden layer of a block's feed-forward network.
     public var feedForwardWidth: Int
+    /// The text encoder.
     public var text: Text
+    /// How many clips are encoded, and when.
     public var latents: Latents
     /// How often a sample's text is replaced by the empty one, for guidance.
     public var captionDropout: Double
@@ -18,16 +24,24 @@ extension TrainingConfiguration {
     public var russian: Double
     /// Shift of the noise schedule at `base_tokens`; it grows with the square root of the tokens.
     public var baseShift: Double
+    /// Tokens at which the shift is `base_shift`.
     public var baseTokens: Int
     /// What the finished model offers when not told otherwise.
     public var defaults: Defaults
 
+    /// The shape of the text encoder.
     public struct Text: Codable, Hashable, Sendable {
+      /// Pieces of the tokenizer, which is trained on captions.
       public var vocabulary: Int
+      /// Width of its states.
       public var width: Int
+      /// Attention heads.
       public var heads: Int
+      /// Channels per head.
       public var headWidth: Int
+      /// Blocks.
       public var layers: Int
+      /// Width of the hidden layer of a block's feed-forward network.
       public var feedForwardWidth: Int
 
       enum CodingKeys: String, CodingKey {
@@ -55,12 +69,19 @@ extension TrainingConfiguration {
       func count(at step: Int) -> Int { min(limit, initial + Int(Double(step) * perStep)) }
     }
 
+    /// What the finished model offers when not told otherwise.
     public struct Defaults: Codable, Hashable, Sendable {
+      /// The model's name.
       public var name: String
+      /// Pixels.
       public var width: Int
+      /// Pixels.
       public var height: Int
+      /// Pixel frames.
       public var frames: Int
+      /// Sampling steps.
       public var steps: Int
+      /// Guidance scale.
       public var guidance: Double
     }
 

@@ -1,10 +1,10 @@
-public import Foundation
+internal import Foundation
 internal import Kino
 internal import KinoDiffusion
 internal import KinoMedia
 internal import KinoModels
 internal import KinoNN
-public import KinoTensor
+internal import KinoTensor
 internal import KinoWeights
 internal import KinoWorld
 
@@ -14,8 +14,8 @@ internal import KinoWorld
 /// timestep 0 and are left out of the loss. That is what makes extending, looping and connecting
 /// trained abilities. Flow matching with logit-normal timesteps (arXiv:2403.03206), shifted towards
 /// noise as the canvas grows.
-public final class TransformerTask: TrainingTask {
-  public struct Batch {
+final class TransformerTask: TrainingTask {
+  struct Batch {
     let latents: Tensor  // [B, C, f, h, w], normalised
     let captions: [String]
   }
@@ -27,11 +27,11 @@ public final class TransformerTask: TrainingTask {
   private let autoencoder: VideoAutoencoder
   private let autoencoderFolder: URL
   private let tokenizer: SentencePieceTokenizer
-  public let parameters: [(key: String, value: Tensor)]
+  let parameters: [(key: String, value: Tensor)]
   private let networks: CaptionedNetworks
   private var stores: [String: LatentStore] = [:]
 
-  public init(_ configuration: TrainingConfiguration) throws {
+  init(_ configuration: TrainingConfiguration) throws {
     guard let settings = configuration.transformer else {
       throw TrainingError(.invalidConfiguration, "training configuration: expected `transformer`")
     }
@@ -91,7 +91,7 @@ public final class TransformerTask: TrainingTask {
 
   // MARK: - Batches
 
-  public func batch(step: Int) throws -> Batch {
+  func batch(step: Int) throws -> Batch {
     var random = RandomSource(
       seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(step) << 16)
     let bucket = Self.bucket(configuration.buckets, random.uniform())
@@ -147,7 +147,7 @@ public final class TransformerTask: TrainingTask {
 
   // MARK: - Loss
 
-  public func loss(
+  func loss(
     _ batch: Batch, random: inout RandomSource
   ) throws -> (loss: Tensor, figures: [String: Double]) {
     let (count, _, frames, height, width) = batch.latents.shape5
@@ -182,7 +182,7 @@ public final class TransformerTask: TrainingTask {
   }
 
   /// The loss on unseen combinations, at fixed noise levels and noise.
-  public func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
+  func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
     let networks = averaged(averages)
     let bucket =
       configuration.buckets.filter { $0.weight > 0 }.max { $0.weight < $1.weight }
@@ -216,7 +216,7 @@ public final class TransformerTask: TrainingTask {
     "a big orange pyramid, the camera orbits around it",
   ]
 
-  public func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
+  func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
     let networks = averaged(averages)
     let bucket =
       configuration.buckets.filter { $0.frames > 1 && $0.weight > 0 }.max { $0.weight < $1.weight }
@@ -260,7 +260,7 @@ public final class TransformerTask: TrainingTask {
 
   // MARK: - Export
 
-  public func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
+  func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
     try ModelExport(
       configuration: configuration, settings: settings, autoencoderFolder: autoencoderFolder,
       transformer: networks.transformer.configuration, text: networks.encoder.configuration
