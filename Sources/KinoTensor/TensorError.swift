@@ -61,7 +61,7 @@ func check(
   let error = TensorError(
     code: status == KINO_OUT_OF_MEMORY ? .outOfMemory : .failed, operation: operation(),
     details: String(cString: kino_last_error()))
-  guard let scope = FailureScope.current else { preconditionFailure(error.description) }
+  guard let scope = FailureScope.current else { fatalError(error.description) }
   scope.record(error)
   return false
 }

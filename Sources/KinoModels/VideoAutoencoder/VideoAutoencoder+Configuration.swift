@@ -50,21 +50,29 @@ extension VideoAutoencoder {
       case spatialScale = "scale_factor_spatial"
     }
 
-    /// A 2.2-form autoencoder (4x16x16) of the given widths.
+    /// A 2.2-form autoencoder that compresses 4x16x16.
+    ///
+    /// - Parameters:
+    ///   - baseWidth: Channels of the encoder at full size.
+    ///   - decoderBaseWidth: Channels of the decoder at full size.
+    ///   - latentChannels: Channels of a latent.
+    ///   - residualBlockCount: Residual blocks per level of the encoder.
+    ///   - patch: Pixels per side folded into channels: 2 as published, or 4, which saves the
+    ///     costliest level. The last two of the levels that remain also halve time.
     public init(
-      baseWidth: Int, decoderBaseWidth: Int, latentChannels: Int,
-      widthMultipliers: [Int] = [1, 2, 4, 4], residualBlockCount: Int = 2
+      baseWidth: Int, decoderBaseWidth: Int, latentChannels: Int, residualBlockCount: Int = 2,
+      patch: Int = 2
     ) {
       self.baseWidth = baseWidth
       self.decoderBaseWidth = decoderBaseWidth
       self.latentChannels = latentChannels
-      self.widthMultipliers = widthMultipliers
       self.residualBlockCount = residualBlockCount
-      temporalDownsampling = [false, true, true]
+      widthMultipliers = patch == 4 ? [1, 2, 2] : [1, 2, 4, 4]
+      temporalDownsampling = patch == 4 ? [true, true] : [false, true, true]
       isResidual = true
-      inputChannels = 12
-      outputChannels = 12
-      patchSize = 2
+      inputChannels = 3 * patch * patch
+      outputChannels = inputChannels
+      patchSize = patch
       latentMean = Array(repeating: 0, count: latentChannels)
       latentStandardDeviation = Array(repeating: 1, count: latentChannels)
       temporalScale = 4
@@ -124,6 +132,12 @@ extension VideoAutoencoder {
         "patch \(patch) needs \(3 * patch * patch) channels, "
           + "found \(inputChannels) in and \(outputChannels) out")
       let (temporal, spatial) = (1 << temporalDownsampling.count { $0 }, patch << (levels - 1))
+      let (deepest, above) = (
+        widthMultipliers[levels - 1], levels > 1 ? widthMultipliers[levels - 2] : 1
+      )
+      try require(
+        !isResidual || above % deepest == 0,
+        "the last level's shortcut can't widen: dim_mult ends in \(above), \(deepest)")
       try require(
         temporalScale == temporal && spatialScale == spatial,
         "the blocks compress \(temporal)x\(spatial)x\(spatial), "
