@@ -9,8 +9,9 @@ internal import KinoWorld
 
 /// Trains a ``VideoAutoencoder`` to restore clips and pictures.
 ///
-/// The loss is the mean absolute error of pixels, of their differences to the neighbours in space and
-/// time, which keeps edges and motion, and a slight pull of the latents towards the standard normal.
+/// The loss is the absolute error of pixels, which keeps edges; their squared error, which teaches
+/// colours and places first; the absolute error of differences to the neighbours in space and time,
+/// which keeps motion; and a slight pull of the latents towards the standard normal.
 struct AutoencoderTask: TrainingTask {
   private let registry: ParameterRegistry
   private let autoencoder: VideoAutoencoder
@@ -55,7 +56,7 @@ struct AutoencoderTask: TrainingTask {
     let latents = autoencoder.encode(pixels, computeType: computeType)
     let restored = autoencoder.decode(latents.sample(from: &random), computeType: computeType)
     let difference = restored - pixels
-    let reconstruction = difference.abs().mean()
+    let reconstruction = difference.abs().mean() + difference.squared().mean() * settings.squaredWeight
     let gradients = Self.steps(of: difference).map { $0.abs().mean() }
     let divergence = latents.divergence()
     let loss =

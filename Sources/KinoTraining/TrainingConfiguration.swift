@@ -139,6 +139,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var residualBlocks: Int
     /// Pixels per side folded into channels: 2 or 4.
     public var patch: Int
+    /// Weight of the squared error of pixels, beside the absolute one's 1.
+    public var squaredWeight: Double
     /// Weight of errors in pixel differences.
     public var gradientWeight: Double
     /// Weight of the latents' divergence from the standard normal.
@@ -150,6 +152,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
       case latentChannels = "latent_channels"
       case residualBlocks = "residual_blocks"
       case patch
+      case squaredWeight = "squared_weight"
       case gradientWeight = "gradient_weight"
       case divergenceWeight = "divergence_weight"
     }

@@ -66,7 +66,17 @@ extension TrainingState {
 
   private struct Position: Codable {
     var step: Int
-    var configuration: TrainingConfiguration
+    /// For whoever looks; a run may go on with other settings, so it is not read back.
+    var configuration: TrainingConfiguration?
+
+    init(step: Int, configuration: TrainingConfiguration) {
+      self.step = step
+      self.configuration = configuration
+    }
+
+    init(from decoder: any Decoder) throws {
+      step = try decoder.container(keyedBy: CodingKeys.self).decode(Int.self, forKey: .step)
+    }
   }
 
   /// Writes `checkpoint-STEP` beside the others; it has its name only when complete. Older ones but

@@ -37,7 +37,7 @@ private struct TinyRuns {
       name,
       text(
         name, steps: steps,
-        "autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4, gradient_weight: 0.2, divergence_weight: 1.0e-4}"
+        "autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4, squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4}"
       ))
   }
 

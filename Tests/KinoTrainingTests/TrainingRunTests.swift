@@ -176,7 +176,7 @@ struct TrainingConfigurationTests {
       - {width: 64, height: 64, frames: 5, batch: 2, weight: 1}
     data: {world: 1, folders: [], frames_per_second: 12}
     schedule: {checkpoint_minutes: 5, log_steps: 1, held_out_steps: 0, sample_steps: 0}
-    autoencoder: {base_width: 16, decoder_base_width: 16, latent_channels: 8, residual_blocks: 1, patch: 2, gradient_weight: 0.2, divergence_weight: 1.0e-4}
+    autoencoder: {base_width: 16, decoder_base_width: 16, latent_channels: 8, residual_blocks: 1, patch: 2, squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4}
     """
 
   private func read(_ text: String) throws -> TrainingConfiguration {
