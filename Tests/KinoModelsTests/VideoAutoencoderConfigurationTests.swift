@@ -24,6 +24,15 @@ struct VideoAutoencoderConfigurationTests {
     #expect([1, 2, 21].map(configuration.pixelFrames) == [1, 5, 81])
   }
 
+  @Test(arguments: [(patch: 2, levels: 4), (patch: 4, levels: 3)])
+  func `Either patch compresses 4x16x16`(patch: Int, levels: Int) throws {
+    let configuration = Configuration(
+      baseWidth: 8, decoderBaseWidth: 8, latentChannels: 3, patch: patch)
+    try configuration.validate()
+    #expect(configuration.widthMultipliers.count == levels)
+    #expect(configuration.temporalScale == 4 && configuration.spatialScale == 16)
+  }
+
   @Test func `A configuration written and read again is the same`() throws {
     var configuration = Configuration(baseWidth: 8, decoderBaseWidth: 12, latentChannels: 3)
     configuration.latentMean = [0.5, -1, 2]
@@ -58,6 +67,10 @@ struct VideoAutoencoderConfigurationTests {
     (#"{"in_channels": 4}"#, "patch 1 needs 3 channels, found 4 in and 3 out"),
     (#"{"patch_size": 2}"#, "patch 2 needs 12 channels"),
     (#"{"scale_factor_spatial": 16}"#, "compress 4x8x8, the scale factors say 4x16x16"),
+    (
+      #"{"is_residual": true, "dim_mult": [1, 2], "temperal_downsample": [true]}"#,
+      "last level's shortcut can't widen"
+    ),
     (#"{"temperal_downsample": [true, true, true]}"#, "compress 8x8x8"),
   ])
   func `Numbers that contradict each other are refused`(text: String, words: String) throws {
