@@ -132,7 +132,7 @@ struct TrainingRunTests {
       let run = try TrainingRun(task, configuration: configuration(folder)) { _ in }
       let error = try #require(throws: TrainingError.self) { try run.run() }
       #expect(error.code == .notFinite && error.details.contains("step 7"))
-      #expect(task.values.allSatisfy(\.isFinite))
+      #expect(task.values.allSatisfy { $0.isFinite })
     }
   }
 
@@ -203,7 +203,7 @@ struct TrainingConfigurationTests {
       ("batch: 2", "batch: 0", "batch"),
       ("weight: 1}", "weight: 0}", "weight"),
       ("learning_rate: 1.0e-4", "learning_rate: 7", "learning_rate"),
-      ("world: 1", "world: 0", "positive weight"), ("patch: 2", "patch: 3", "channels"),
+      ("world: 1", "world: 0", "positive weight"), ("patch: 2", "patch: 3", "scale factors"),
       ("[]", "[", "YAML"),
     ])
   func explains(old: String, new: String, expected: String) throws {
