@@ -56,7 +56,8 @@ struct AutoencoderTask: TrainingTask {
     let latents = autoencoder.encode(pixels, computeType: computeType)
     let restored = autoencoder.decode(latents.sample(from: &random), computeType: computeType)
     let difference = restored - pixels
-    let reconstruction = difference.abs().mean() + difference.squared().mean() * settings.squaredWeight
+    let reconstruction =
+      difference.abs().mean() + difference.squared().mean() * settings.squaredWeight
     let gradients = Self.steps(of: difference).map { $0.abs().mean() }
     let divergence = latents.divergence()
     let loss =
