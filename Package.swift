@@ -70,7 +70,6 @@ let package = Package(
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ]),
 
-    .executableTarget(name: "Scratch", dependencies: ["KinoModels", "KinoWeights", "KinoNN", "KinoTensor"]),
     // Tests.
     .target(name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoWeights"], path: "Tests/KinoTestSupport", exclude: ["Goldens"]),
     .testTarget(name: "KinoTensorTests", dependencies: ["KinoTensor", "KinoTestSupport"]),

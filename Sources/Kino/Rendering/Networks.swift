@@ -1,0 +1,64 @@
+import Foundation
+internal import KinoDiffusion
+internal import KinoModels
+internal import KinoTensor
+internal import KinoWeights
+
+/// The three networks of a model and its tokenizer, ready to compute.
+struct Networks {
+  let precision: Precision
+  let tokenizer: SentencePieceTokenizer
+  let textEncoder: UMT5Encoder
+  let transformer: DiffusionTransformer
+  let autoencoder: VideoAutoencoder
+
+  var computeType: DType { precision.computeType }
+
+  /// Maps the weights; those of products are converted once, here.
+  init(_ model: Model, precision: Precision, device: Device) throws {
+    let type = precision.computeType
+    self.precision = precision
+    tokenizer = try SentencePieceTokenizer(
+      contentsOf: model.folder.file("spiece.model", of: "tokenizer").path)
+    guard tokenizer.vocabularySize <= model.textEncoder.vocabularySize else {
+      throw StudioError(
+        .invalidModel,
+        """
+        \(model.folder.url.path): the tokenizer has \(tokenizer.vocabularySize) pieces, the text \
+        encoder knows \(model.textEncoder.vocabularySize). The parts are of different models.
+        """)
+    }
+    textEncoder = try model.weights.textEncoder.load(
+      aliases: ["shared.weight": "encoder.embed_tokens.weight"], computeType: type, device: device
+    ) { UMT5Encoder($0, configuration: model.textEncoder) }
+    transformer = try model.weights.transformer.load(computeType: type, device: device) {
+      DiffusionTransformer($0, configuration: model.transformer)
+    }
+    autoencoder = try model.weights.autoencoder.load(computeType: type, device: device) {
+      VideoAutoencoder($0, configuration: model.autoencoder)
+    }
+  }
+
+  /// The ids of a text, closed with the end piece, and whether some were cut off.
+  func tokens(of text: String) throws -> (ids: [Int32], isCut: Bool) {
+    let ids = try tokenizer.encode(text)
+    if ids.count <= Model.textLength { return (ids, false) }
+    return (Array(ids.prefix(Model.textLength - 1)) + ids.suffix(1), true)
+  }
+
+  /// The text context of a prompt, as published Wan models see it: padded to 512 rows, all of which
+  /// are attended to.
+  func context(of text: String, device: Device) throws -> TextContext {
+    let ids = try tokens(of: text).ids.map(Int64.init)
+    let input = Tensor(ids, shape: [1, ids.count]).moved(to: device)
+    let mask = Tensor.ones([1, ids.count], device: device)
+    let states = textEncoder(inputIDs: input, mask: mask, computeType: computeType)
+    return transformer.textContext(
+      states, mask: mask, paddedTo: Model.textLength, computeType: computeType)
+  }
+}
+
+extension Precision {
+  /// The element type of products.
+  var computeType: DType { self == .bf16 ? .bfloat16 : .float32 }
+}
