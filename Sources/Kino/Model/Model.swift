@@ -1,5 +1,5 @@
 public import Foundation
-public import KinoDiffusion
+internal import KinoDiffusion
 public import KinoModels
 public import KinoWeights
 

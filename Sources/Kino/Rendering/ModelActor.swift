@@ -7,8 +7,8 @@ internal import KinoWeights
 /// Owns the networks; everything that computes with tensors runs here, on the model's own thread.
 actor ModelActor {
   private let thread: ModelThread
-  private let model: Model
-  private let device: Device
+  let model: Model
+  let device: Device
   private let threadCount: Int?
   private var networks: Networks?
 
@@ -112,7 +112,7 @@ actor ModelActor {
   }
 
   /// The thread count belongs to the calling thread, so it is set on this one.
-  private func setThreads() {
+  func setThreads() {
     if let threadCount, Engine.threadCount != threadCount { Engine.threadCount = threadCount }
   }
 }

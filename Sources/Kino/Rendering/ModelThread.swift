@@ -5,11 +5,11 @@ import Foundation
 /// OpenMP keeps a pool of workers, and a thread count, for every thread that calls it. On Swift's
 /// shared pool, tensor work would wander over its threads, leave a pool of workers behind on each,
 /// and ignore the thread count set on another. So all tensor work of a model stays on this thread.
-final class ModelThread: SerialExecutor {
+package final class ModelThread: SerialExecutor {
   private let queue = JobQueue()
 
   /// Starts the thread, which ends when this object goes away and its jobs are done.
-  init(name: String) {
+  package init(name: String) {
     let queue = queue
     // Valid while jobs run: they belong to the actor, which owns this object.
     let executor = UnownedSerialExecutor(ordinary: self)
@@ -24,9 +24,9 @@ final class ModelThread: SerialExecutor {
 
   deinit { queue.stop() }
 
-  func enqueue(_ job: consuming ExecutorJob) { queue.append(UnownedJob(job)) }
+  package func enqueue(_ job: consuming ExecutorJob) { queue.append(UnownedJob(job)) }
 
-  func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+  package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 }
 
 /// Jobs that wait for the thread.

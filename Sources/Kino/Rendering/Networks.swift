@@ -16,27 +16,11 @@ struct Networks {
 
   /// Maps the weights; those of products are converted once, here.
   init(_ model: Model, precision: Precision, device: Device) throws {
-    let type = precision.computeType
     self.precision = precision
-    tokenizer = try SentencePieceTokenizer(
-      contentsOf: model.folder.file("spiece.model", of: "tokenizer").path)
-    guard tokenizer.vocabularySize <= model.textEncoder.vocabularySize else {
-      throw StudioError(
-        .invalidModel,
-        """
-        \(model.folder.url.path): the tokenizer has \(tokenizer.vocabularySize) pieces, the text \
-        encoder knows \(model.textEncoder.vocabularySize). The parts are of different models.
-        """)
-    }
-    textEncoder = try model.weights.textEncoder.load(
-      aliases: ["shared.weight": "encoder.embed_tokens.weight"], computeType: type, device: device
-    ) { UMT5Encoder($0, configuration: model.textEncoder) }
-    transformer = try model.weights.transformer.load(computeType: type, device: device) {
-      DiffusionTransformer($0, configuration: model.transformer)
-    }
-    autoencoder = try model.weights.autoencoder.load(computeType: type, device: device) {
-      VideoAutoencoder($0, configuration: model.autoencoder)
-    }
+    tokenizer = try model.loadTokenizer()
+    textEncoder = try model.loadTextEncoder(precision, device)
+    transformer = try model.loadTransformer(precision, device)
+    autoencoder = try model.loadAutoencoder(precision, device)
   }
 
   /// The ids of a text, closed with the end piece, and whether some were cut off.
@@ -55,6 +39,41 @@ struct Networks {
     let states = textEncoder(inputIDs: input, mask: mask, computeType: computeType)
     return transformer.textContext(
       states, mask: mask, paddedTo: Model.textLength, computeType: computeType)
+  }
+}
+
+extension Model {
+  func loadTokenizer() throws -> SentencePieceTokenizer {
+    let tokenizer = try SentencePieceTokenizer(
+      contentsOf: folder.file("spiece.model", of: "tokenizer").path)
+    guard tokenizer.vocabularySize <= textEncoder.vocabularySize else {
+      throw StudioError(
+        .invalidModel,
+        """
+        \(folder.url.path): the tokenizer has \(tokenizer.vocabularySize) pieces, the text encoder \
+        knows \(textEncoder.vocabularySize). The parts are of different models.
+        """)
+    }
+    return tokenizer
+  }
+
+  func loadTextEncoder(_ precision: Precision, _ device: Device) throws -> UMT5Encoder {
+    try weights.textEncoder.load(
+      aliases: ["shared.weight": "encoder.embed_tokens.weight"], computeType: precision.computeType,
+      device: device
+    ) { UMT5Encoder($0, configuration: textEncoder) }
+  }
+
+  func loadTransformer(_ precision: Precision, _ device: Device) throws -> DiffusionTransformer {
+    try weights.transformer.load(computeType: precision.computeType, device: device) {
+      DiffusionTransformer($0, configuration: transformer)
+    }
+  }
+
+  func loadAutoencoder(_ precision: Precision, _ device: Device) throws -> VideoAutoencoder {
+    try weights.autoencoder.load(computeType: precision.computeType, device: device) {
+      VideoAutoencoder($0, configuration: autoencoder)
+    }
   }
 }
 
