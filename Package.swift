@@ -71,7 +71,7 @@ let package = Package(
     ]),
 
     // Tests.
-    .target(name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoWeights"], path: "Tests/KinoTestSupport", exclude: ["Goldens"]),
+    .target(name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "KinoModels"], path: "Tests/KinoTestSupport", exclude: ["Goldens"]),
     .testTarget(name: "KinoTensorTests", dependencies: ["KinoTensor", "KinoTestSupport"]),
     .testTarget(name: "KinoNNTests", dependencies: ["KinoNN", "KinoTestSupport"]),
     .testTarget(
@@ -85,7 +85,7 @@ let package = Package(
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
     .testTarget(name: "KinoTests", dependencies: ["Kino", "KinoTestSupport"]),
     .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),
-    .testTarget(name: "KinoCommandTests", dependencies: ["KinoMedia"]),
+    .testTarget(name: "KinoCommandTests", dependencies: ["KinoCommand", "Kino", "KinoMedia", "KinoTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx20

@@ -137,13 +137,14 @@ extension Plan {
   }
 
   private var timeRange: String {
-    "\(ProgressDisplay.time(fastestSeconds)) to \(ProgressDisplay.time(slowestSeconds))"
-      + (isTimeMeasured ? "" : " (a guess: nothing was made here yet)")
+    if slowestSeconds < 1 { return "under a second" }
+    return "\(ProgressDisplay.time(fastestSeconds)) to \(ProgressDisplay.time(slowestSeconds))"
+      + (isTimeMeasured ? "" : " (a guess: nothing long was made here yet)")
   }
 
   /// One line.
   var summary: String {
-    "\(canvasFrames) frames of \(canvasSize): \(tokenCount) tokens, about "
+    "\(canvasFrames) frame\(canvasFrames == 1 ? "" : "s") of \(canvasSize): \(tokenCount) tokens, about "
       + "\(Self.gigabytes(peakBytes)), \(timeRange)"
   }
 

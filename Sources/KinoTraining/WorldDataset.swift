@@ -144,7 +144,8 @@ public struct WorldDataset: Sendable {
 
   private func recipe(of subject: Subject) -> String {
     struct WorldRecipe: Encodable {
-      var kino, verb, prompt, seed, size, command: String?
+      var kino, verb, prompt, size, command: String?
+      var seed: UInt64?
       var frames: Int
       var frames_per_second: Double
     }
@@ -155,13 +156,13 @@ public struct WorldDataset: Sendable {
     switch subject {
     case .prompt(let prompt):
       recipe.prompt = prompt
-      words.append("'" + prompt.replacing("'", with: "'\\''") + "'")
+      words.append(Recipe.quoted(prompt))
     case .seed(let seed):
-      recipe.seed = "\(seed)"
+      recipe.seed = seed
       words.append("--seed \(seed)")
       if split == .heldOut { words.append("--held-out") }
     }
-    words.append("--size \(size) --frames \(frameCount) --fps \(framesPerSecond)")
+    words.append("--size \(size) --frames \(frameCount) --fps \(Recipe.plain(framesPerSecond))")
     if language == .russian { words.append("--language ru") }
     recipe.command = words.joined(separator: " ")
     let encoder = JSONEncoder()

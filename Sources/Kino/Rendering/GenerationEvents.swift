@@ -1,7 +1,7 @@
 /// The events of one piece of work, which starts with the iteration.
 ///
-/// Cancelling the task that iterates, or leaving the loop, stops the work within one step; the
-/// iteration then throws `CancellationError`.
+/// Cancelling the task that iterates stops the work within one step; the iteration then waits for
+/// its end and throws `CancellationError`. Leaving the loop stops the work too, without waiting.
 public struct GenerationEvents: AsyncSequence, Sendable {
   public typealias Element = GenerationEvent
   typealias Report = @Sendable (GenerationEvent) -> Void
@@ -12,30 +12,31 @@ public struct GenerationEvents: AsyncSequence, Sendable {
 
   /// Starts the work.
   public func makeAsyncIterator() -> AsyncIterator {
-    let work = work
-    let stream = AsyncThrowingStream<GenerationEvent, any Error> { continuation in
-      let task = Task {
-        do {
-          try await work { continuation.yield($0) }
-          continuation.finish()
-        } catch {
-          continuation.finish(throwing: error)
-        }
+    let (stream, continuation) = AsyncThrowingStream.makeStream(of: GenerationEvent.self)
+    let task = Task { [work] in
+      do {
+        try await work { continuation.yield($0) }
+        continuation.finish()
+      } catch {
+        continuation.finish(throwing: error)
       }
-      continuation.onTermination = { _ in task.cancel() }
     }
-    return AsyncIterator(base: stream.makeAsyncIterator())
+    continuation.onTermination = { _ in task.cancel() }
+    return AsyncIterator(base: stream.makeAsyncIterator(), task: task)
   }
 
   /// Hands out the events one by one.
   public struct AsyncIterator: AsyncIteratorProtocol {
     fileprivate var base: AsyncThrowingStream<GenerationEvent, any Error>.AsyncIterator
+    fileprivate let task: Task<Void, Never>
 
     /// Waits for the next event; `nil` after the last.
     public mutating func next() async throws -> GenerationEvent? {
       if let event = try await base.next() { return event }
-      try Task.checkCancellation()
-      return nil
+      guard Task.isCancelled else { return nil }
+      // A cancelled stream ends at once; the work ends with its step, and cleans up.
+      await task.value
+      throw CancellationError()
     }
   }
 }

@@ -76,7 +76,9 @@ public struct Recipe: Codable, Hashable, Sendable {
 
   /// The command that makes the file again, for a POSIX shell.
   public var command: String {
-    var words = ["kino", verb.rawValue, Self.quoted(prompt)]
+    // A prompt that looks like an option would be read as one.
+    let isPlain = !prompt.hasPrefix("-")
+    var words = ["kino", verb.rawValue] + (isPlain ? [Self.quoted(prompt)] : [])
     func add(_ option: String, _ value: String) { words += ["--" + option, value] }
     if !negativePrompt.isEmpty { add("negative", Self.quoted(negativePrompt)) }
     add("model", Self.quoted(model))
@@ -90,14 +92,17 @@ public struct Recipe: Codable, Hashable, Sendable {
     add("guidance", Self.plain(guidance))
     add("precision", precision.rawValue)
     if sampler != .uniPC { add("sampler", sampler.rawValue) }
+    if !isPlain { words += ["--", Self.quoted(prompt)] }
     return words.joined(separator: " ")
   }
 
-  private static func plain(_ number: Double) -> String {
+  /// A number without needless digits.
+  package static func plain(_ number: Double) -> String {
     number == number.rounded() && abs(number) < 1e9 ? "\(Int(number))" : "\(number)"
   }
 
-  private static func quoted(_ text: String) -> String {
+  /// A word of a POSIX shell.
+  package static func quoted(_ text: String) -> String {
     let isPlain = !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
     return isPlain ? text : "'" + text.replacing("'", with: "'\\''") + "'"
   }
