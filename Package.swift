@@ -83,7 +83,9 @@ let package = Package(
     .testTarget(name: "KinoDiffusionTests", dependencies: ["KinoDiffusion", "KinoTestSupport"]),
     .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"], resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
-    .testTarget(name: "KinoTests", dependencies: ["Kino", "KinoTestSupport"]),
+    .testTarget(name: "KinoTests", dependencies: [
+      "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoTestSupport",
+    ]),
     .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),
     .testTarget(name: "KinoCommandTests", dependencies: ["KinoCommand", "Kino", "KinoMedia", "KinoTestSupport"]),
   ],

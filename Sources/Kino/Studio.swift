@@ -109,6 +109,7 @@ public final class Studio: Sendable {
     let target = path.map { RenderTarget.file($0, options) } ?? .memory
     return GenerationEvents { [self] report in
       let request = try request.validated(for: model, as: verb)
+      if let path { try request.requireFormat(of: path) }
       let plan = try await plan(request, keepsFrames: path == nil)
       try await requireMemory(for: request, plan)
       report(.planned(plan))

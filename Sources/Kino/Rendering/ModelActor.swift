@@ -67,15 +67,8 @@ actor ModelActor {
     report: @escaping GenerationEvents.Report
   ) throws {
     var sink = try FrameSink(target, request: job.request, recipe: recipe)
+    let latents = try sample(job, report: report)
     let networks = try load(job.request.precision)
-    try Task.checkCancellation()
-    let start = ContinuousClock.now
-    let sampling = Sampling(
-      model: model, networks: networks, job: job, device: device, report: report)
-    let latents = try sampling.latents()
-    SpeedRecord.note(
-      operations: job.plan.samplingOperations, seconds: (.now - start).inSeconds,
-      precision: job.request.precision, threads: Engine.threadCount, device: device)
     let kept = try KeptLatents(
       networks.autoencoder.denormalized(latents.expandingDimension(at: 0)), target: target,
       recipe: recipe)
@@ -90,6 +83,20 @@ actor ModelActor {
     } catch {
       throw kept.explaining(error, model: model)
     }
+  }
+
+  /// Fills in a job's canvas: clean latents `[C, F, H, W]`, normalised.
+  func sample(_ job: RenderJob, report: @escaping GenerationEvents.Report) throws -> Tensor {
+    let networks = try load(job.request.precision)
+    try Task.checkCancellation()
+    let start = ContinuousClock.now
+    let sampling = Sampling(
+      model: model, networks: networks, job: job, device: device, report: report)
+    let latents = try sampling.latents()
+    SpeedRecord.note(
+      operations: job.plan.samplingOperations, seconds: (.now - start).inSeconds,
+      precision: job.request.precision, threads: Engine.threadCount, device: device)
+    return latents
   }
 
   /// Decodes piece by piece: memory does not grow with the clip's length.

@@ -11,13 +11,8 @@ struct Sampling {
   let device: Device
   let report: GenerationEvents.Report
 
-  /// Texts as the transformer attends to them, made once per clip.
-  struct Contexts {
-    let prompts: [TextContext]
-    let negative: TextContext?
-  }
-
-  func contexts() throws -> Contexts {
+  /// The model with the request's texts, which are encoded once per clip.
+  private func denoiser() throws -> TextGuidedDenoiser {
     let request = job.request
     for (name, text) in [("prompt", request.prompt), ("negative prompt", request.negativePrompt)]
     where try networks.tokens(of: text).isCut {
@@ -25,7 +20,9 @@ struct Sampling {
     }
     return try withTensorErrors {
       try withoutGradient {
-        Contexts(
+        TextGuidedDenoiser(
+          transformer: networks.transformer, computeType: networks.computeType, device: device,
+          guidance: try ClassifierFreeGuidance(scale: request.guidanceScale),
           prompts: try job.prompts.map { try networks.context(of: $0, device: device) },
           negative: request.guidanceScale == 1
             ? nil : try networks.context(of: request.negativePrompt, device: device))
@@ -37,13 +34,13 @@ struct Sampling {
   ///
   /// - Returns: Clean latents of the whole canvas, `[C, F, H, W]`, normalised.
   func latents() throws -> Tensor {
-    let contexts = try contexts()
+    let denoiser = try denoiser()
     var finished: Tensor?
     var pace = Pace(job: job)
     for (number, window) in job.windows.windows.enumerated() {
       let known = finished.map { $0.slice(1, window.frames.lowerBound..<window.new.lowerBound) }
       let canvas = try job.canvas.window(window, finished: window.known > 0 ? known : nil)
-      let latents = try sample(canvas, window: number, contexts: contexts, pace: &pace)
+      let latents = try sample(canvas, window: number, denoiser: denoiser, pace: &pace)
       let new = latents.slice(1, window.known..<window.frames.count)
       finished = finished.map { concatenate([$0, new], along: 1) } ?? new
     }
@@ -52,7 +49,7 @@ struct Sampling {
   }
 
   private func sample(
-    _ canvas: Canvas, window: Int, contexts: Contexts, pace: inout Pace
+    _ canvas: Canvas, window: Int, denoiser: TextGuidedDenoiser, pace: inout Pace
   ) throws -> Tensor {
     let request = job.request
     let start = job.windows.windows[window].frames.lowerBound
@@ -61,7 +58,7 @@ struct Sampling {
       stepCount: request.stepCount, shift: model.shift(tokens: canvas.shape.tokenCount),
       spacing: request.sampler == .uniPC ? .uniPC : .euler)
     var steps = try request.sampler.sampler.steps(
-      on: canvas, noise: noise, schedule: schedule, denoise: try denoise(canvas, contexts))
+      on: canvas, noise: noise, schedule: schedule, denoise: denoiser.denoise(canvas))
     while true {
       try Task.checkCancellation()
       guard let step = try withTensorErrors({ try steps.next() }) else { break }
@@ -74,44 +71,6 @@ struct Sampling {
             preview: try preview(of: step))))
     }
     return steps.latents
-  }
-
-  private func denoise(_ canvas: Canvas, _ contexts: Contexts) throws -> Denoise {
-    let (networks, device, shape) = (networks, device, canvas.shape)
-    let rotary = networks.transformer.rotaryTable(
-      latentFrames: shape.frames, height: shape.height, width: shape.width)
-    func velocity(
-      _ latents: Tensor, _ timesteps: Timesteps, _ text: TextContext
-    ) throws -> Tensor {
-      try Task.checkCancellation()
-      return networks.transformer(
-        latents.expandingDimension(at: 0), timesteps: timesteps, text: text,
-        computeType: networks.computeType, rotary: rotary
-      ).squeezing(0)
-    }
-    let guidance = try ClassifierFreeGuidance(scale: job.request.guidanceScale)
-    return guidance.denoise { latents, moment, branches in
-      let timesteps = Timesteps(moment.timesteps, device: device)
-      return try branches.map { branch in
-        if branch == .negative, let negative = contexts.negative {
-          return try velocity(latents, timesteps, negative)
-        }
-        let needed = Set(canvas.prompts.map(\.prompt)).sorted()
-        let velocities = Dictionary(
-          uniqueKeysWithValues: try needed.map {
-            ($0, try velocity(latents, timesteps, contexts.prompts[$0]))
-          })
-        return Self.joined(velocities, along: canvas.prompts) ?? latents
-      }
-    }
-  }
-
-  /// Takes each stretch of time from the velocity of its own prompt.
-  private static func joined(_ velocities: [Int: Tensor], along stretches: [PromptStretch]) -> Tensor? {
-    if velocities.count == 1 { return velocities.values.first }
-    return concatenate(
-      stretches.compactMap { stretch in velocities[stretch.prompt]?.slice(1, stretch.frames) },
-      along: 1)
   }
 
   private func preview(of step: SamplingStep) throws -> Clip? {
@@ -137,20 +96,6 @@ extension SamplerKind {
 
   /// How often a step evaluates the velocity.
   var evaluationsPerStep: Int { self == .heun ? 2 : 1 }
-}
-
-extension Timesteps {
-  /// One timestep per sample where all tokens agree, else one per token.
-  init(_ timesteps: TokenTimesteps, device: Device) {
-    let values = Tensor(timesteps.values.map(Float.init)).moved(to: device)
-    if timesteps.values.count == 1 {
-      self = .perSample(values)
-    } else {
-      self = .perToken(
-        values: values.reshaped(to: 1, -1),
-        index: timesteps.index.reshaped(to: 1, -1).moved(to: device))
-    }
-  }
 }
 
 /// Tells the time left from the steps so far.

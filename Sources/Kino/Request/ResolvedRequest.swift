@@ -36,6 +36,21 @@ public struct ResolvedRequest: Hashable, Sendable {
   public let warnings: [String]
 }
 
+extension ResolvedRequest {
+  /// Throws unless a file of this name can hold the result.
+  func requireFormat(of path: String) throws {
+    let format = try MediaFormat(path: path)
+    if verb == .image && format.holdsClips && format != .webp {
+      throw StudioError(.unsupported, "\(path): use .png, .jpg or .webp for a picture.")
+    }
+    if verb != .image && frameCount > 1 && !format.holdsClips {
+      throw StudioError(
+        .unsupported,
+        "\(path): a .\(format.rawValue) holds one frame, this clip has \(frameCount); use .mp4.")
+    }
+  }
+}
+
 extension GenerationRequest {
   /// Checks the request once, for all that follows, and makes every open choice.
   ///
