@@ -5,6 +5,9 @@ internal import KinoTensor
 internal import KinoWeights
 
 /// A model folder with tiny networks of random weights: it makes noise, quickly.
+///
+/// Widths are multiples of 16, as in real models: in float32, products of narrower matrices depend on
+/// the thread count.
 public struct TinyModel: Sendable {
   /// Where it is.
   public let folder: URL
@@ -50,7 +53,10 @@ public struct TinyModel: Sendable {
       "defaults": {"size": "64x64", "frames": 9, "frames_per_second": 8, "steps": 3, "guidance": 3},
       "maximum_pixels": 65536, "maximum_frames": 33, "window_frames": 17, "window_overlap": 5,
       "preview": {
-        "weights": [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]],
+        "weights": [
+          [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0],
+          [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]
+        ],
         "bias": [0, 0, 0]
       }
     }
@@ -58,20 +64,20 @@ public struct TinyModel: Sendable {
 
   private static func write(vocabulary: Int, seed: UInt64, to folder: URL) throws {
     let autoencoder = VideoAutoencoder.Configuration(
-      baseWidth: 4, decoderBaseWidth: 4, latentChannels: 6, widthMultipliers: [1, 2, 2, 2],
+      baseWidth: 16, decoderBaseWidth: 16, latentChannels: 16, widthMultipliers: [1, 1, 1, 1],
       residualBlockCount: 1)
     try write(autoencoder, className: "AutoencoderKLWan", seed: seed, to: folder, "vae") {
       _ = VideoAutoencoder($0, configuration: autoencoder)
     }
     let transformer = DiffusionTransformer.Configuration(
-      headCount: 2, headDimension: 16, inputChannels: 6, textWidth: 24, frequencyCount: 32,
+      headCount: 2, headDimension: 16, inputChannels: 16, textWidth: 32, frequencyCount: 32,
       feedForwardWidth: 64, layerCount: 2)
     try write(transformer, className: "WanTransformer3DModel", seed: seed, to: folder, "transformer") {
       _ = DiffusionTransformer($0, configuration: transformer)
     }
     let textEncoder = UMT5Encoder.Configuration(
-      vocabularySize: vocabulary, width: 24, headDimension: 8, feedForwardWidth: 48, layerCount: 2,
-      headCount: 3)
+      vocabularySize: vocabulary, width: 32, headDimension: 16, feedForwardWidth: 64, layerCount: 2,
+      headCount: 2)
     try write(
       textEncoder, className: nil, seed: seed, to: folder, "text_encoder", stem: "model"
     ) { _ = UMT5Encoder($0, configuration: textEncoder) }

@@ -24,9 +24,9 @@ import Testing
 
   @Test func `Known latents come out bit for bit, also across windows`() async throws {
     let studio = try await folder.studio()
-    let shape = try LatentShape(channels: 6, frames: 9, height: 4, width: 4)
+    let shape = try LatentShape(channels: 16, frames: 9, height: 4, width: 4)
     var random = RandomSource(seed: 3)
-    let (start, end) = (random.normal([6, 2, 4, 4]), random.normal([6, 1, 4, 4]))
+    let (start, end) = (random.normal([16, 2, 4, 4]), random.normal([16, 1, 4, 4]))
     let canvas = try Canvas.keeping(start: start, end: end, in: shape)
     let latents = try await studio.actor.sample(
       job(studio.model, canvas, prompts: ["a red ball"])) { _ in }
@@ -37,7 +37,7 @@ import Testing
 
   @Test func `Each stretch of time follows its own prompt`() async throws {
     let studio = try await folder.studio()
-    let shape = try LatentShape(channels: 6, frames: 4, height: 4, width: 4)
+    let shape = try LatentShape(channels: 16, frames: 4, height: 4, width: 4)
     let whole = try Canvas.free(shape)
     let halves = try Canvas(
       shape: shape,

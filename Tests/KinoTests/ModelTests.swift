@@ -34,10 +34,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("transformer/config.json", "\"in_channels\" : 6", "\"in_channels\" : 16"),
-    ("transformer/config.json", "\"text_dim\" : 24", "\"text_dim\" : 25"),
+    ("transformer/config.json", "\"in_channels\" : 16", "\"in_channels\" : 8"),
+    ("transformer/config.json", "\"text_dim\" : 32", "\"text_dim\" : 33"),
     ("text_encoder/config.json", "\"vocab_size\" : ", "\"vocab_size\" : -"),
-    ("vae/config.json", "\"z_dim\" : 6", "\"z_dim\" : 7"),
+    ("vae/config.json", "\"z_dim\" : 16", "\"z_dim\" : 17"),
     ("scheduler/scheduler_config.json", "3.0", "0"),
     ("scheduler/scheduler_config.json", "3.0", "\"three\""),
     ("kino.json", "\"64x64\"", "\"64\""),
@@ -83,7 +83,7 @@ import Testing
     #expect(model.facts.contains { $0.name == "hash" })
     #expect(model.description.contains("parameters: "))
     let weights = try Inspection(folder.model.path + "/vae/diffusion_pytorch_model.safetensors")
-    #expect(weights.description.contains("decoder.conv_in.weight: F32 [8, 6, 3, 3, 3]"))
+    #expect(weights.description.contains("decoder.conv_in.weight: F32 [16, 16, 3, 3, 3]"))
     #expect(throws: StudioError.self) { try Inspection(folder.path("nothing")) }
     #expect(throws: StudioError.self) { try Inspection(folder.url.path) }
   }

@@ -6,6 +6,7 @@ internal import KinoWeights
 
 /// The three networks of a model and its tokenizer, ready to compute.
 struct Networks {
+  let model: Model
   let precision: Precision
   let tokenizer: SentencePieceTokenizer
   let textEncoder: UMT5Encoder
@@ -16,6 +17,7 @@ struct Networks {
 
   /// Maps the weights; those of products are converted once, here.
   init(_ model: Model, precision: Precision, device: Device) throws {
+    self.model = model
     self.precision = precision
     tokenizer = try model.loadTokenizer()
     textEncoder = try model.loadTextEncoder(precision, device)
@@ -34,8 +36,12 @@ struct Networks {
   /// are attended to.
   func context(of text: String, device: Device) throws -> TextContext {
     let ids = try tokens(of: text).ids.map(Int64.init)
-    let input = Tensor(ids, shape: [1, ids.count]).moved(to: device)
-    let mask = Tensor.ones([1, ids.count], device: device)
+    // Products of fewer than 16 rows depend on the thread count; masked rows change nothing.
+    let padding = (16 - ids.count % 16) % 16
+    let rows = ids + Array(repeating: Int64(model.textEncoder.paddingID), count: padding)
+    let input = Tensor(rows, shape: [1, rows.count]).moved(to: device)
+    let flags = rows.indices.map { Float($0 < ids.count ? 1 : 0) }
+    let mask = Tensor(flags, shape: [1, rows.count]).moved(to: device)
     let states = textEncoder(inputIDs: input, mask: mask, computeType: computeType)
     return transformer.textContext(
       states, mask: mask, paddedTo: Model.textLength, computeType: computeType)
