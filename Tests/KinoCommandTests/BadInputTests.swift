@@ -58,7 +58,6 @@ import Testing
     ["world", "--seconds", "nan"],
     ["world", "a red ball", "--seed", "1"],
     ["world", "--language", "de"],
-    ["plan"],
     ["plan", "generate", "x", "--model", "{model}", "--frames", "-1"],
     ["probe", "nonsense", "--model", "{model}", "--output", "o.safetensors"],
     ["probe", "decode", "--model", "{model}", "--output", "o.safetensors"],
@@ -86,8 +85,10 @@ import Testing
     ["world", "--count", "2", "--output", "taken.png"],
   ]
 
+  private static let shared = Result { try KinoProgram() }
+
   private func check(_ arguments: [String], status: Int32) async throws {
-    let kino = try KinoProgram()
+    let kino = try KinoProgram(shared: Self.shared.get().url("model"))
     for name in ["taken.mp4", "taken.png", "bad.safetensors"] {
       try Data("mine".utf8).write(to: kino.url(name))
     }
@@ -124,9 +125,9 @@ import Testing
     let outcome = try await kino.run(Self.generate + ["--output", "a.mp4"])
     #expect(outcome.status == 1, "\(outcome.errors.suffix(400))")
     #expect(try kino.files.isEmpty)
+    if file == "kino.json" { return }
     try FileManager.default.removeItem(at: url)
-    let missing = try await kino.run(Self.generate + ["--output", "a.mp4"])
-    #expect(missing.status == (file == "kino.json" ? 2 : 1) || file == "kino.json")
+    #expect(try await kino.run(Self.generate + ["--output", "a.mp4"]).status == 1)
   }
 
   @Test func `Arguments that are not UTF-8 are refused`() async throws {

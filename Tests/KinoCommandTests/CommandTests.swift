@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test(arguments: [
-    [], ["--help"], ["help", "generate"], ["generate", "--help"], ["probe", "--help"], ["plan", "--help"],
+    [], ["--help"], ["plan"], ["help", "generate"], ["generate", "--help"], ["probe", "--help"], ["plan", "--help"],
   ])
   func `Help is no error`(arguments: [String]) async throws {
     let help = try await kino.run(arguments)

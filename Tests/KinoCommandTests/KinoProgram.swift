@@ -1,6 +1,5 @@
 import Foundation
 import KinoTestSupport
-import Synchronization
 import Testing
 
 /// The built `kino` program, a folder of its own to run in, and a tiny model there.
@@ -22,11 +21,17 @@ final class KinoProgram: Sendable {
     }
   }
 
-  init() throws {
+  /// - Parameter shared: A model folder to use instead of a new one; it is not to be changed.
+  init(shared: URL? = nil) throws {
     folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("kino-command-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    _ = try TinyModel(at: folder.appendingPathComponent("model"))
+    let model = folder.appendingPathComponent("model")
+    if let shared {
+      try FileManager.default.createSymbolicLink(at: model, withDestinationURL: shared)
+    } else {
+      _ = try TinyModel(at: model)
+    }
   }
 
   deinit { try? FileManager.default.removeItem(at: folder) }
@@ -51,6 +56,13 @@ final class KinoProgram: Sendable {
     _ arguments: [String], interruptAfter: String? = nil,
     environment: [String: String] = ["GOMP_SPINCOUNT": "1000"]
   ) async throws -> Outcome {
+    let place = FileManager.default.temporaryDirectory
+      .appendingPathComponent("kino-said-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: place) }
+    // Files, not pipes: other programs started meanwhile would keep a pipe's end open.
+    let (output, errors) = (place.appendingPathComponent("out"), place.appendingPathComponent("err"))
+    for file in [output, errors] { try Data().write(to: file) }
     let process = Process()
     process.executableURL = try Self.locate()
     process.arguments = arguments.map { $0.replacing("{model}", with: "model") }
@@ -58,28 +70,35 @@ final class KinoProgram: Sendable {
     process.environment = ProcessInfo.processInfo.environment
       .filter { $0.key != "GOMP_SPINCOUNT" }.merging(environment) { $1 }
     process.standardInput = FileHandle.nullDevice
-    let (output, errors) = (Gathered(), Gathered())
-    process.standardOutput = output.pipe
-    process.standardError = errors.pipe
-    let number = Mutex<Int32>(0)
-    output.start { _ in }
-    errors.start { text in
-      let pid = number.withLock { $0 }
-      if let interruptAfter, text.contains(interruptAfter), pid > 0 { kill(pid, SIGINT) }
+    process.standardOutput = try FileHandle(forWritingTo: output)
+    process.standardError = try FileHandle(forWritingTo: errors)
+    await Self.gate.enter()
+    let ended = AsyncStream<Void>.makeStream()
+    process.terminationHandler = { _ in ended.continuation.finish() }
+    do {
+      try process.run()
+    } catch {
+      await Self.gate.leave()
+      throw error
     }
-    try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
-      process.terminationHandler = { _ in done.resume() }
-      do {
-        try process.run()
-        number.withLock { $0 = process.processIdentifier }
-      } catch {
-        done.resume(throwing: error)
+    if let interruptAfter {
+      while process.isRunning, !(try Self.text(of: errors).contains(interruptAfter)) {
+        try await Task.sleep(for: .milliseconds(10))
       }
+      process.interrupt()
     }
+    for await _ in ended.stream {}
+    await Self.gate.leave()
     return Outcome(
       status: process.terminationReason == .exit
         ? process.terminationStatus : -process.terminationStatus,
-      output: output.finish(), errors: errors.finish())
+      output: try Self.text(of: output), errors: try Self.text(of: errors))
+  }
+
+  private static let gate = Gate(capacity: 2)
+
+  private static func text(of file: URL) throws -> String {
+    String(decoding: try Data(contentsOf: file), as: UTF8.self)
   }
 
   /// What is in the folder beside the model, hidden files too.
@@ -92,30 +111,26 @@ final class KinoProgram: Sendable {
   func url(_ name: String) -> URL { folder.appendingPathComponent(name) }
 }
 
-/// Reads a pipe while the program runs, so that it never waits for a reader.
-private final class Gathered: Sendable {
-  nonisolated(unsafe) let pipe = Pipe()  // Used from one test; its handles are thread-safe.
-  private let bytes = Mutex(Data())
-  private let ended = DispatchSemaphore(value: 0)
+/// Lets a few in at a time: every program loads LibTorch.
+private actor Gate {
+  private var free: Int
+  private var waiting: [CheckedContinuation<Void, Never>] = []
 
-  func start(_ heard: @escaping @Sendable (String) -> Void) {
-    pipe.fileHandleForReading.readabilityHandler = { [self] handle in
-      let data = handle.availableData
-      if data.isEmpty {
-        handle.readabilityHandler = nil
-        ended.signal()
-        return
-      }
-      let text = bytes.withLock {
-        $0 += data
-        return String(decoding: $0, as: UTF8.self)
-      }
-      heard(text)
+  init(capacity: Int) { free = capacity }
+
+  func enter() async {
+    if free > 0 {
+      free -= 1
+    } else {
+      await withCheckedContinuation { waiting.append($0) }
     }
   }
 
-  func finish() -> String {
-    _ = ended.wait(timeout: .now() + 10)
-    return bytes.withLock { String(decoding: $0, as: UTF8.self) }
+  func leave() {
+    if waiting.isEmpty {
+      free += 1
+    } else {
+      waiting.removeFirst().resume()
+    }
   }
 }
