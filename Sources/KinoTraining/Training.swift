@@ -1,5 +1,6 @@
 public import Foundation
 internal import Kino
+internal import KinoTensor
 
 /// What happens in a training run, for whoever shows it.
 public enum TrainingEvent: Sendable {
@@ -80,16 +81,14 @@ private struct Exporter: TaskUse {
   let folder: URL
 
   func with<Work: TrainingTask>(_ task: Work, _ configuration: TrainingConfiguration) throws -> Bool {
-    var isResumed = false
-    let run = try TrainingRun(task, configuration: configuration) { event in
-      if case .resumed = event { isResumed = true }
-    }
-    guard isResumed else {
+    // Not through a run, which would tidy the log of one that may be going on.
+    var state = TrainingState(parameters: task.parameters)
+    guard try state.resume(from: configuration.outputFolder) != nil else {
       throw TrainingError(
         .badCheckpoint,
         "\(configuration.outputFolder.path): there is no checkpoint to export; train first.")
     }
-    try run.export(to: folder)
+    try withoutGradient { try task.export(averages: state.averagedParameters, to: folder) }
     return true
   }
 }
