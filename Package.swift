@@ -10,7 +10,25 @@ let torchHeaders: [CXXSetting] = [
   ])
 ]
 
-/// Kernels are hot loops: they are optimised in debug builds too, as are the renderer and the media code.
+// libtorch brings in libtorch_cuda where there is one. No symbol of it is used, so the linker must be
+// told to keep it.
+let torchLink: [LinkerSetting] = [
+  .unsafeFlags(["-L\(torch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(torch)/lib"]),
+  .unsafeFlags(
+    ["--no-as-needed", "-ltorch", "--as-needed"].flatMap { ["-Xlinker", $0] },
+    .when(platforms: [.linux])),
+  .linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
+]
+
+// Homebrew's folder is not on the compiler's own paths.
+let brew = Context.environment["HOMEBREW_PREFIX"] ?? "/opt/homebrew"
+let brewHeaders: [CXXSetting] = [.unsafeFlags(["-I\(brew)/include"], .when(platforms: [.macOS]))]
+let sentencePiece: [LinkerSetting] = [
+  .unsafeFlags(["-L\(brew)/lib"], .when(platforms: [.macOS])),
+  .linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train"),
+]
+
+/// Loops over pixels are optimised in debug builds too.
 let hot: [SwiftSetting] = [.unsafeFlags(["-O"])]
 
 let package = Package(
@@ -29,24 +47,27 @@ let package = Package(
   ],
   targets: [
     // C and C++: the only places that see foreign headers.
-    .target(name: "CKinoTorch", cxxSettings: torchHeaders),
+    .target(name: "CKinoTorch", cxxSettings: torchHeaders, linkerSettings: torchLink),
     .systemLibrary(
       name: "CFFmpeg", pkgConfig: "libavformat libavcodec libavfilter libavutil libswscale",
       providers: [
-        .apt(["libavformat-dev", "libavcodec-dev", "libavfilter-dev", "libavutil-dev", "libswscale-dev"]),
+        .apt([
+          "libavformat-dev", "libavcodec-dev", "libavfilter-dev", "libavutil-dev", "libswscale-dev",
+        ]),
         .brew(["ffmpeg"]),
       ]),
-    .target(name: "CSentencePiece", linkerSettings: [
-      .linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train"),
-    ]),
+    .target(name: "CSentencePiece", cxxSettings: brewHeaders, linkerSettings: sentencePiece),
 
     // The engine.
     .target(name: "KinoTensor", dependencies: ["CKinoTorch"]),
     .target(name: "KinoNN", dependencies: ["KinoTensor"]),
-    .target(name: "KinoWeights", dependencies: [
-      "KinoTensor", "KinoNN", .product(name: "Crypto", package: "swift-crypto"),
-    ]),
-    .target(name: "KinoModels", dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "CSentencePiece"]),
+    .target(
+      name: "KinoWeights",
+      dependencies: [
+        "KinoTensor", "KinoNN", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
+    .target(
+      name: "KinoModels", dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "CSentencePiece"]),
     .target(name: "KinoDiffusion", dependencies: ["KinoTensor"]),
 
     // Pictures and worlds: no tensors.
@@ -54,24 +75,37 @@ let package = Package(
     .target(name: "KinoWorld", swiftSettings: hot),
 
     // What users meet.
-    .target(name: "Kino", dependencies: [
-      "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia",
-      .product(name: "Crypto", package: "swift-crypto"),
-    ]),
-    .target(name: "KinoTraining", dependencies: [
-      "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia", "KinoWorld",
-      .product(name: "Yams", package: "Yams"),
-    ]),
-    .target(name: "KinoEvaluation", dependencies: [
-      "Kino", "KinoTensor", "KinoModels", "KinoMedia", "KinoWorld",
-    ]),
-    .executableTarget(name: "KinoCommand", dependencies: [
-      "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld", "KinoTraining", "KinoEvaluation",
-      .product(name: "ArgumentParser", package: "swift-argument-parser"),
-    ]),
+    .target(
+      name: "Kino",
+      dependencies: [
+        "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ]),
+    .target(
+      name: "KinoTraining",
+      dependencies: [
+        "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia",
+        "KinoWorld",
+        .product(name: "Yams", package: "Yams"),
+      ]),
+    .target(
+      name: "KinoEvaluation",
+      dependencies: [
+        "Kino", "KinoTensor", "KinoModels", "KinoMedia", "KinoWorld",
+      ]),
+    .executableTarget(
+      name: "KinoCommand",
+      dependencies: [
+        "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld", "KinoTraining",
+        "KinoEvaluation",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
 
     // Tests.
-    .target(name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "KinoModels"], path: "Tests/KinoTestSupport", exclude: ["Goldens"]),
+    .target(
+      name: "KinoTestSupport",
+      dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "KinoModels"],
+      path: "Tests/KinoTestSupport", exclude: ["Goldens"]),
     .testTarget(name: "KinoTensorTests", dependencies: ["KinoTensor", "KinoTestSupport"]),
     .testTarget(name: "KinoNNTests", dependencies: ["KinoNN", "KinoTestSupport"]),
     .testTarget(
@@ -81,39 +115,29 @@ let package = Package(
       name: "KinoModelsTests", dependencies: ["KinoModels", "KinoTestSupport"],
       resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoDiffusionTests", dependencies: ["KinoDiffusion", "KinoTestSupport"]),
-    .testTarget(name: "KinoMediaTests", dependencies: ["KinoMedia"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "KinoMediaTests", dependencies: ["KinoMedia"], resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
-    .testTarget(name: "KinoTests", dependencies: [
-      "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoTestSupport",
-    ]),
+    .testTarget(
+      name: "KinoTests",
+      dependencies: [
+        "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoTestSupport",
+      ]),
     .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),
-    .testTarget(name: "KinoCommandTests", dependencies: ["KinoCommand", "Kino", "KinoMedia", "KinoTestSupport"]),
+    // Depends on the program, which its tests run.
+    .testTarget(
+      name: "KinoCommandTests",
+      dependencies: ["KinoCommand", "Kino", "KinoMedia", "KinoTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx20
 )
 
-let torchLink: [LinkerSetting] = [
-  .unsafeFlags([
-    "-L\(torch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(torch)/lib",
-  ]),
-  .linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
-]
-
-for target in package.targets {
-  switch target.type {
-  case .system:
-    continue
-  default:
-    if target.name == "CKinoTorch" {
-      target.linkerSettings = torchLink
-    }
-    if !target.name.hasPrefix("C") {
-      target.swiftSettings = (target.swiftSettings ?? []) + [
-        .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("MemberImportVisibility"),
-        .enableUpcomingFeature("InternalImportsByDefault"),
-      ]
-    }
-  }
+for target in package.targets where target.type != .system && !target.name.hasPrefix("C") {
+  target.swiftSettings =
+    (target.swiftSettings ?? []) + [
+      .enableUpcomingFeature("ExistentialAny"),
+      .enableUpcomingFeature("MemberImportVisibility"),
+      .enableUpcomingFeature("InternalImportsByDefault"),
+    ]
 }

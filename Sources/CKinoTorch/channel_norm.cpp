@@ -24,7 +24,8 @@ KINO_INLINE void forward_rows(const T *x, const float *gain, T *y, int64_t rows,
 #pragma clang loop vectorize(enable)
     for (int64_t c = 0; c < channels; ++c) sum += load(x + c) * load(x + c);
     const float length = std::sqrt(sum);
-    const float scale = root / (length > kSmallest ? length : kSmallest);
+    // Written so that NaN stays.
+    const float scale = root / (length < kSmallest ? kSmallest : length);
 #pragma clang loop vectorize(enable)
     for (int64_t c = 0; c < channels; ++c) {
       float n = load(x + c) * scale * gain[c];
@@ -42,7 +43,7 @@ KINO_INLINE void backward_rows(const T *x, const float *gain, const T *dy, T *dx
 #pragma clang loop vectorize(enable)
     for (int64_t c = 0; c < channels; ++c) sum += load(x + c) * load(x + c);
     const float length = std::sqrt(sum);
-    const float safe = length > kSmallest ? length : kSmallest;
+    const float safe = length < kSmallest ? kSmallest : length;
     const float scale = root / safe;
     float dot = 0;
 #pragma clang loop vectorize(enable)
@@ -58,7 +59,7 @@ KINO_INLINE void backward_rows(const T *x, const float *gain, const T *dy, T *dx
       scratch[c] = d * gain[c];
       dot += scratch[c] * load(x + c);
     }
-    const float pull = length > kSmallest ? dot / (safe * safe) : 0.0f;
+    const float pull = length < kSmallest ? 0.0f : dot / (safe * safe);
 #pragma clang loop vectorize(enable)
     for (int64_t c = 0; c < channels; ++c) store(dx + c, scale * (scratch[c] - load(x + c) * pull));
   }
@@ -80,12 +81,12 @@ KINO_INLINE void backward_rows(const T *x, const float *gain, const T *dy, T *dx
     silu ? backward_rows<T, true>(x, g, dy, dx, dg, s, n, c) : backward_rows<T, false>(x, g, dy, dx, dg, s, n, c);    \
   }                                                                                                                   \
   void forward_any(const T *x, const float *g, T *y, int64_t n, int64_t c, bool silu) {                               \
-    has_avx512() ? forward_wide_##NAME(x, g, y, n, c, silu) : forward_plain_##NAME(x, g, y, n, c, silu);              \
+    uses_avx512() ? forward_wide_##NAME(x, g, y, n, c, silu) : forward_plain_##NAME(x, g, y, n, c, silu);             \
   }                                                                                                                   \
   void backward_any(const T *x, const float *g, const T *dy, T *dx, float *dg, float *s, int64_t n, int64_t c,        \
                     bool silu) {                                                                                      \
-    has_avx512() ? backward_wide_##NAME(x, g, dy, dx, dg, s, n, c, silu)                                              \
-                 : backward_plain_##NAME(x, g, dy, dx, dg, s, n, c, silu);                                            \
+    uses_avx512() ? backward_wide_##NAME(x, g, dy, dx, dg, s, n, c, silu)                                              \
+                  : backward_plain_##NAME(x, g, dy, dx, dg, s, n, c, silu);                                           \
   }
 KINO_VARIANTS(float, float)
 KINO_VARIANTS(uint16_t, bfloat16)

@@ -54,6 +54,11 @@ void fill(float *values, int64_t count, bool normal, uint64_t seed, uint64_t str
 
 }  // namespace
 
+extern "C" void kino_random_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t *words) noexcept {
+  const Block block = philox(seed, stream, index);
+  for (size_t i = 0; i < block.size(); ++i) words[i] = block[i];
+}
+
 extern "C" kino_status kino_random(bool normal, uint64_t seed, uint64_t stream, const int64_t *shape, int32_t rank,
                                    kino_tensor **out) noexcept {
   KINO_GUARD({

@@ -1,8 +1,9 @@
 // Pieces that the CPU kernels share: run-time choice of instruction set, bfloat16, a vectorisable exp.
 //
 // A kernel's body is written once, always inlined, and instantiated in wrappers that differ in their
-// target attribute alone; `kino::has_avx512()` picks the wrapper.
+// target attribute alone; `kino::uses_avx512()` picks the wrapper.
 #pragma once
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +17,9 @@
 
 namespace kino {
 
+// Set by tests alone; starts as high as it goes.
+inline std::atomic<int32_t> kernel_level{INT32_MAX};
+
 inline bool has_avx512() {
 #if defined(__x86_64__)
   static const bool present = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -25,6 +29,8 @@ inline bool has_avx512() {
   return false;
 #endif
 }
+
+inline bool uses_avx512() { return has_avx512() && kernel_level.load(std::memory_order_relaxed) >= 1; }
 
 KINO_INLINE float load(const float *p) { return *p; }
 KINO_INLINE float load(const uint16_t *p) {
@@ -43,10 +49,12 @@ KINO_INLINE void store(uint16_t *p, float value) {
   *p = static_cast<uint16_t>(value != value ? 0x7FC0 : rounded);
 }
 
-// exp(x) to about two units in the last place: 2^n times a polynomial on |r| <= ln(2)/2.
+// exp(x) to about two units in the last place: 2^n times a polynomial on |r| <= ln(2)/2. NaN stays NaN.
 KINO_INLINE float fast_exp(float x) {
   x = x < -87.0f ? -87.0f : (x > 88.0f ? 88.0f : x);
   float n = std::floor(x * 1.44269504f + 0.5f);
+  // Converting NaN to an integer would be undefined.
+  n = n == n ? n : 0.0f;
   float r = x - n * 0.693359375f + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;

@@ -2,9 +2,11 @@
 #include <c10/core/impl/alloc_cpu.h>
 
 #include <cstring>
+#include <memory>
 #include <new>
 
 #include "shim.h"
+#include "simd.h"
 
 namespace kino {
 
@@ -26,7 +28,8 @@ kino_status fail_current() noexcept {
     return fail(error.what_without_backtrace(), KINO_OUT_OF_MEMORY);
   } catch (const c10::Error &error) {
     const char *text = error.what_without_backtrace();
-    bool memory = std::strstr(text, "not enough memory") || std::strstr(text, "out of memory");
+    bool memory = std::strstr(text, "not enough memory") || std::strstr(text, "out of memory") ||
+                  std::strstr(text, "can't allocate memory");
     return fail(text, memory ? KINO_OUT_OF_MEMORY : KINO_FAILED);
   } catch (const std::bad_alloc &) {
     return fail("out of memory", KINO_OUT_OF_MEMORY);
@@ -87,6 +90,9 @@ const char *kino_last_error(void) noexcept { return last_error.c_str(); }
 const char *kino_torch_version(void) noexcept { return TORCH_VERSION; }
 int64_t kino_live_tensor_count(void) noexcept { return live.load(); }
 
+void kino_set_kernel_level(int32_t level) noexcept { kernel_level = level; }
+int32_t kino_get_kernel_level(void) noexcept { return uses_avx512() ? KINO_KERNEL_AVX512 : KINO_KERNEL_PORTABLE; }
+
 kino_status kino_set_thread_count(int32_t count) noexcept { KINO_GUARD(at::set_num_threads(count)) }
 kino_status kino_thread_count(int32_t *out) noexcept { KINO_GUARD(*out = at::get_num_threads()) }
 
@@ -127,7 +133,8 @@ kino_status kino_from_bytes(const void *bytes, size_t count, const int64_t *shap
 kino_status kino_from_mapping(void *bytes, const int64_t *shape, int32_t rank, int32_t dtype,
                               void (*release)(void *), void *context, kino_tensor **out) noexcept {
   KINO_GUARD({
-    auto t = at::from_blob(bytes, list(shape, rank), [release, context](void *) { release(context); },
+    auto owner = std::shared_ptr<void>(context, release);
+    auto t = at::from_blob(bytes, list(shape, rank), [owner](void *) {},
                            at::TensorOptions().dtype(scalar_type(dtype)));
     give(out, t);
   })

@@ -38,3 +38,16 @@ enum PixelFont {
     }
   }
 }
+
+extension Frame {
+  /// Draws one line of small text: 5x7 pixels a character, ASCII and Cyrillic, cut at the edges.
+  ///
+  /// - Parameters:
+  ///   - text: What to write; any other character is a box.
+  ///   - x: The left edge in pixels.
+  ///   - y: The top edge in pixels.
+  ///   - color: The colour of the strokes.
+  public mutating func draw(text: String, x: Int, y: Int, color: Color = .white) {
+    PixelFont.draw(text, on: &self, x: x, y: y, color: color)
+  }
+}

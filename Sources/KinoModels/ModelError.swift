@@ -8,6 +8,7 @@ public struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
     case unsupported
   }
 
+  /// What kind of fault this one is.
   public let code: Code
   /// What was expected and what was found.
   public let details: String
@@ -17,6 +18,7 @@ public struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
     self.details = details
   }
 
+  /// The fault, and where to look for it.
   public var description: String {
     switch code {
     case .invalidConfiguration: "invalid model configuration. \(details). Check config.json."

@@ -5,6 +5,7 @@ public enum Initializer: Sendable, Hashable {
   case zeros
   case ones
   case constant(Double)
+  /// Normal around zero.
   case normal(standardDeviation: Double)
   /// Uniform within `±sqrt(6 / (fanIn + fanOut))` (Glorot and Bengio, 2010).
   case xavierUniform
@@ -23,7 +24,8 @@ public enum Initializer: Sendable, Hashable {
       let receptive = shape.dropFirst(2).reduce(1, *)
       let fans = Double((shape[0] + (shape.count > 1 ? shape[1] : 0)) * receptive)
       return symmetric(&source, shape, (6 / fans).squareRoot())
-    case .fanInUniform(let fanIn): return symmetric(&source, shape, 1 / Double(max(1, fanIn)).squareRoot())
+    case .fanInUniform(let fanIn):
+      return symmetric(&source, shape, 1 / Double(max(1, fanIn)).squareRoot())
     }
   }
 

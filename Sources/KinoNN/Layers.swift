@@ -2,9 +2,12 @@ public import KinoTensor
 
 /// `y = x W^T + b`, computed in the type of `x`.
 public struct Linear: Sendable {
-  public let weight: Tensor  // [outputs, inputs]
-  public let bias: Tensor?  // [outputs]
+  /// `[outputs, inputs]`.
+  public let weight: Tensor
+  /// `[outputs]`.
+  public let bias: Tensor?
 
+  /// Takes `weight` and, if it has one, `bias` from `scope`; a bias starts at zero.
   public init(
     _ scope: ParameterScope, inputs: Int, outputs: Int, bias: Bool = true,
     initializer: Initializer = .xavierUniform, precision: ParameterScope.Precision = .compute
@@ -24,11 +27,19 @@ public struct Linear: Sendable {
 
 /// A convolution over the two or three trailing axes, computed in the type of `x`.
 public struct Convolution: Sendable {
-  public let weight: Tensor  // [outputs, inputs, kernel...]
-  public let bias: Tensor?  // [outputs]
+  /// `[outputs, inputs, kernel...]`.
+  public let weight: Tensor
+  /// `[outputs]`.
+  public let bias: Tensor?
+  /// Steps between windows, per axis.
   public let stride: [Int]
+  /// Zeros on either side, per axis.
   public let padding: [Int]
 
+  /// Takes `weight` and, if it has one, `bias` from `scope`.
+  ///
+  /// By default the stride is 1, there is no padding, and both start uniform within
+  /// `±1 / sqrt(inputs * kernel)`.
   public init(
     _ scope: ParameterScope, inputs: Int, outputs: Int, kernel: [Int], stride: [Int]? = nil,
     padding: [Int]? = nil, bias: Bool = true, initializer: Initializer? = nil
@@ -39,7 +50,8 @@ public struct Convolution: Sendable {
     self.bias =
       bias
       ? scope.parameter(
-        "bias", shape: [outputs], initializer: initializer == .zeros ? .zeros : .fanInUniform(fanIn)) : nil
+        "bias", shape: [outputs],
+        initializer: initializer == .zeros ? .zeros : .fanInUniform(fanIn)) : nil
     self.stride = stride ?? kernel.map { _ in 1 }
     self.padding = padding ?? kernel.map { _ in 0 }
   }
@@ -47,17 +59,21 @@ public struct Convolution: Sendable {
   /// Maps `[N, inputs, ...]` to `[N, outputs, ...]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     x.convolved(
-      weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype), stride: stride, padding: padding)
+      weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype), stride: stride,
+      padding: padding)
   }
 }
 
 /// Layer normalisation over the last axis, in float32; the result has the type of `x`.
 public struct LayerNorm: Sendable {
+  /// The gain `[width]`.
   public let weight: Tensor?
+  /// Added last, `[width]`.
   public let bias: Tensor?
+  /// Added to the variance.
   public let epsilon: Double
 
-  /// - Parameter isAffine: Whether the norm has a gain and a bias of its own.
+  /// Takes `weight` and `bias` from `scope` if the norm `isAffine`: they start at one and zero.
   public init(_ scope: ParameterScope, width: Int, epsilon: Double, isAffine: Bool) {
     self.epsilon = epsilon
     weight =
@@ -68,6 +84,7 @@ public struct LayerNorm: Sendable {
       ? scope.parameter("bias", shape: [width], initializer: .zeros, precision: .exact) : nil
   }
 
+  /// Maps `[..., width]` to the same shape and type.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     x.cast(to: .float32).layerNormalized(weight: weight, bias: bias, epsilon: epsilon)
       .cast(to: x.dtype)
@@ -76,14 +93,18 @@ public struct LayerNorm: Sendable {
 
 /// Root-mean-square normalisation over the last axis, in float32; the result has the type of `x`.
 public struct RMSNorm: Sendable {
+  /// The gain `[width]`.
   public let weight: Tensor
+  /// Added to the mean square.
   public let epsilon: Double
 
+  /// Takes `weight` from `scope`; it starts at one.
   public init(_ scope: ParameterScope, width: Int, epsilon: Double) {
     self.epsilon = epsilon
     weight = scope.parameter("weight", shape: [width], initializer: .ones, precision: .exact)
   }
 
+  /// Maps `[..., width]` to the same shape and type.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     x.cast(to: .float32).rmsNormalized(weight: weight, epsilon: epsilon).cast(to: x.dtype)
   }
@@ -91,9 +112,14 @@ public struct RMSNorm: Sendable {
 
 /// A table of rows picked by integers.
 public struct Embedding: Sendable {
-  public let weight: Tensor  // [entries, width]
+  /// `[entries, width]`.
+  public let weight: Tensor
 
-  public init(_ scope: ParameterScope, entries: Int, width: Int, initializer: Initializer = .normal(standardDeviation: 1)) {
+  /// Takes `weight` from `scope`.
+  public init(
+    _ scope: ParameterScope, entries: Int, width: Int,
+    initializer: Initializer = .normal(standardDeviation: 1)
+  ) {
     weight = scope.parameter("weight", shape: [entries, width], initializer: initializer)
   }
 

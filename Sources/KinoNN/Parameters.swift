@@ -39,6 +39,8 @@ public final class ParameterRegistry {
   ///   - names: Every key the checkpoint holds.
   ///   - computeType: Converts the weights of large products; `nil` keeps the stored type, and
   ///     parameters marked as exact become float32 either way.
+  ///   - isTrainable: Whether parameters are float32 copies that record gradients, whatever
+  ///     `computeType` says; otherwise they share the checkpoint's storage where types allow.
   ///   - lookup: The tensor of a key.
   public init(
     names: Set<String>, computeType: DType? = nil, isTrainable: Bool = false,
@@ -130,14 +132,20 @@ public struct ParameterScope {
 
 /// How a checkpoint differs from the network it was loaded into.
 public struct ParameterMismatch: Error, Hashable, Sendable, CustomStringConvertible {
+  /// Keys of the network that the checkpoint lacks, in the network's order.
   public internal(set) var missing: [String] = []
+  /// Keys of the checkpoint that the network did not ask for, sorted.
   public internal(set) var unused: [String] = []
+  /// Keys of another shape, each with the one expected and the one found.
   public internal(set) var misshaped: [String] = []
 
   var isEmpty: Bool { missing.isEmpty && unused.isEmpty && misshaped.isEmpty }
 
+  /// How many keys are at fault in which way, the first six of each, and what to check.
   public var description: String {
-    let parts = [("missing", missing), ("not part of the model", unused), ("of another shape", misshaped)]
+    let parts = [
+      ("missing", missing), ("not part of the model", unused), ("of another shape", misshaped),
+    ]
     let lines = parts.filter { !$0.1.isEmpty }.map { name, keys in
       "\(keys.count) \(name): \(keys.prefix(6).joined(separator: ", "))\(keys.count > 6 ? ", ..." : "")"
     }

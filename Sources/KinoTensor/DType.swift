@@ -29,11 +29,42 @@ public protocol TensorScalar: Sendable, BitwiseCopyable {
   static var dtype: DType { get }
 }
 
-extension Float: TensorScalar { public static var dtype: DType { .float32 } }
-extension Double: TensorScalar { public static var dtype: DType { .float64 } }
-extension Int64: TensorScalar { public static var dtype: DType { .int64 } }
-extension Int32: TensorScalar { public static var dtype: DType { .int32 } }
-extension Int16: TensorScalar { public static var dtype: DType { .int16 } }
-extension Int8: TensorScalar { public static var dtype: DType { .int8 } }
-extension UInt8: TensorScalar { public static var dtype: DType { .uint8 } }
-extension Bool: TensorScalar { public static var dtype: DType { .bool } }
+extension Float: TensorScalar {
+  /// Is ``DType/float32``.
+  public static var dtype: DType { .float32 }
+}
+
+extension Double: TensorScalar {
+  /// Is ``DType/float64``.
+  public static var dtype: DType { .float64 }
+}
+
+extension Int64: TensorScalar {
+  /// Is ``DType/int64``.
+  public static var dtype: DType { .int64 }
+}
+
+extension Int32: TensorScalar {
+  /// Is ``DType/int32``.
+  public static var dtype: DType { .int32 }
+}
+
+extension Int16: TensorScalar {
+  /// Is ``DType/int16``.
+  public static var dtype: DType { .int16 }
+}
+
+extension Int8: TensorScalar {
+  /// Is ``DType/int8``.
+  public static var dtype: DType { .int8 }
+}
+
+extension UInt8: TensorScalar {
+  /// Is ``DType/uint8``.
+  public static var dtype: DType { .uint8 }
+}
+
+extension Bool: TensorScalar {
+  /// Is ``DType/bool``.
+  public static var dtype: DType { .bool }
+}

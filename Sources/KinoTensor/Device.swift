@@ -9,6 +9,7 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
   /// Whether this machine and this build of LibTorch can use the device.
   public var isAvailable: Bool { kino_device_available(raw.type) }
 
+  /// The name LibTorch gives the device, such as `cuda:0`.
   public var description: String {
     switch self {
     case .cpu: "cpu"
@@ -54,4 +55,14 @@ public enum Engine {
 
   /// Tensors alive now, for leak tests.
   package static var liveTensorCount: Int { Int(kino_live_tensor_count()) }
+
+  /// The instructions that our own CPU kernels use.
+  package enum KernelLevel: Int32, Sendable { case portable, avx512 }
+
+  /// At first the best that this machine has, which a higher value stands for too. Set by tests
+  /// alone.
+  package static var kernelLevel: KernelLevel {
+    get { KernelLevel(rawValue: kino_get_kernel_level()) ?? .portable }
+    set { kino_set_kernel_level(newValue.rawValue) }
+  }
 }

@@ -1,13 +1,19 @@
 internal import CKinoTorch
 
-/// What one AdamW step needs.
+/// What one AdamW step needs (Loshchilov and Hutter, arXiv:1711.05101).
 public struct AdamWOptions: Sendable, Hashable {
+  /// The length of a step, above 0.
   public var learningRate: Double
+  /// The share of the first moment that a step keeps, in `0..<1`.
   public var beta1: Double
+  /// The share of the second moment that a step keeps, in `0..<1`.
   public var beta2: Double
+  /// Added to the root of the second moment, so that nothing is divided by zero.
   public var epsilon: Double
+  /// The share of itself that a parameter loses per step, divided by the learning rate.
   public var weightDecay: Double
 
+  /// Makes options; the defaults are those common for transformers.
   public init(
     learningRate: Double, beta1: Double = 0.9, beta2: Double = 0.95, epsilon: Double = 1e-8,
     weightDecay: Double = 0.01
@@ -20,10 +26,14 @@ public struct AdamWOptions: Sendable, Hashable {
   }
 }
 
-/// Updates parameters in place from their gradients, moments first and second with them.
+/// Updates parameters and their moments in place; parameters without a gradient stay as they are.
 ///
 /// - Parameters:
+///   - parameters: Leaves whose gradients have been accumulated.
+///   - first: Running means of the gradients, in the parameters' shapes; zeros before step 1.
+///   - second: Running means of the squared gradients, likewise.
 ///   - decays: Whether weight decay applies, one per parameter.
+///   - options: Rates of the step.
 ///   - gradientScale: Multiplies every gradient first, as clipping does.
 ///   - step: Counts from 1.
 public func adamW(
@@ -33,6 +43,7 @@ public func adamW(
   precondition(
     parameters.count == first.count && first.count == second.count && second.count == decays.count,
     "adamW: \(parameters.count) parameters, \(first.count) and \(second.count) moments")
+  if (parameters + first + second).contains(where: \.handle.isMissing) { return }
   let raw = kino_adamw_options(
     learning_rate: options.learningRate, beta1: options.beta1, beta2: options.beta2,
     epsilon: options.epsilon, weight_decay: options.weightDecay, gradient_scale: gradientScale,
@@ -44,17 +55,23 @@ public func adamW(
       decays, Int32(parameters.count), raw))
 }
 
-/// The Euclidean norm of all gradients together.
+/// The Euclidean norm of all gradients together; parameters without one count as zero.
 public func gradientNorm(of parameters: [Tensor]) -> Double {
+  if parameters.contains(where: \.handle.isMissing) { return .nan }
   var norm = 0.0
-  check("gradientNorm", kino_gradient_norm(parameters.map(\.handle.pointer), Int32(parameters.count), &norm))
+  check(
+    "gradientNorm",
+    kino_gradient_norm(parameters.map(\.handle.pointer), Int32(parameters.count), &norm))
   return norm
 }
 
 /// Moves every average towards its value: `average += (value - average) * weight`, in place.
 public func interpolate(_ averages: [Tensor], towards values: [Tensor], weight: Double) {
-  precondition(averages.count == values.count, "interpolate: \(averages.count) and \(values.count) tensors")
+  precondition(
+    averages.count == values.count, "interpolate: \(averages.count) and \(values.count) tensors")
+  if (averages + values).contains(where: \.handle.isMissing) { return }
   check(
     "interpolate",
-    kino_lerp(averages.map(\.handle.pointer), values.map(\.handle.pointer), Int32(values.count), weight))
+    kino_lerp(
+      averages.map(\.handle.pointer), values.map(\.handle.pointer), Int32(values.count), weight))
 }

@@ -53,12 +53,14 @@ extension Tensor {
   }
 
   /// Fills a tensor with zeros.
-  public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor {
+  public static func zeros(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor
+  {
     full(0, shape: shape, dtype: dtype, device: device)
   }
 
   /// Fills a tensor with ones.
-  public static func ones(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor {
+  public static func ones(_ shape: [Int], dtype: DType = .float32, device: Device = .cpu) -> Tensor
+  {
     full(1, shape: shape, dtype: dtype, device: device)
   }
 
@@ -75,10 +77,9 @@ extension Tensor {
     precondition(dtype == Scalar.dtype, "scalars: expected \(Scalar.dtype), found \(summary)")
     let count = count
     return [Scalar](unsafeUninitializedCapacity: count) { buffer, filled in
-      check(
-        "scalars",
-        kino_copy_bytes(handle.pointer, buffer.baseAddress, count * MemoryLayout<Scalar>.stride))
-      filled = count
+      let size = count * MemoryLayout<Scalar>.stride
+      filled =
+        check("scalars", kino_copy_bytes(handle.pointer, buffer.baseAddress, size)) ? count : 0
     }
   }
 
@@ -89,7 +90,7 @@ extension Tensor {
   public func item() -> Double {
     if handle.isMissing { return .nan }
     precondition(count == 1, "item: expected one element, found \(summary)")
-    return detached().cast(to: .float64).scalars(Double.self)[0]
+    return detached().cast(to: .float64).scalars(Double.self).first ?? .nan
   }
 
   /// Runs `body` on the row-major elements; copies only if they are elsewhere or have gaps.
@@ -98,7 +99,9 @@ extension Tensor {
   {
     let tensor = detached().moved(to: .cpu).contiguous()
     var data: UnsafeMutableRawPointer?
-    check("withUnsafeBytes", kino_data(tensor.handle.pointer, &data))
+    guard !tensor.handle.isMissing,
+      check("withUnsafeBytes", kino_data(tensor.handle.pointer, &data))
+    else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
     defer { withExtendedLifetime(tensor) {} }
     return try body(UnsafeRawBufferPointer(start: data, count: tensor.count * dtype.byteCount))
   }

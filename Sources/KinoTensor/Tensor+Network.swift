@@ -17,6 +17,7 @@ extension Tensor {
   public func convolved(
     weight: Tensor, bias: Tensor? = nil, stride: [Int], padding: [Int]
   ) -> Tensor {
+    if handle.isMissing { return self }
     precondition(
       stride.count == rank - 2 && padding.count == rank - 2,
       "convolved: stride \(stride), padding \(padding) for \(summary)")
@@ -29,7 +30,8 @@ extension Tensor {
   }
 
   /// Layer normalisation over the last axis.
-  public func layerNormalized(weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double) -> Tensor {
+  public func layerNormalized(weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double) -> Tensor
+  {
     Tensor.make("layerNormalized", [self]) {
       kino_layer_norm(handle.pointer, weight?.handle.pointer, bias?.handle.pointer, epsilon, $0)
     }
@@ -52,7 +54,11 @@ extension Tensor {
   /// Scales the channels of `[N, C, (F,) H, W]` to the norm `sqrt(C)` at every position, times a gain
   /// per channel, then applies SiLU if asked.
   ///
-  /// - Parameter isFused: Whether the CPU kernel may be used; `false` composes plain operations.
+  /// - Parameters:
+  ///   - gain: `C` numbers, in any shape that broadcasts along the channels.
+  ///   - appliesSiLU: Whether `x * sigmoid(x)` follows.
+  ///   - isFused: Whether the CPU kernel may be used; `false` composes plain operations.
+  /// - Returns: A tensor like this one, computed in float32, with channels innermost if fused.
   public func channelNormalized(gain: Tensor, appliesSiLU: Bool, isFused: Bool = true) -> Tensor {
     Tensor.make("channelNormalized", [self, gain]) {
       kino_channel_norm(handle.pointer, gain.handle.pointer, appliesSiLU, !isFused, $0)
@@ -82,11 +88,15 @@ extension Tensor {
   }
 }
 
-/// Softmax attention: queries, keys and values `[B, heads, L, D]` to `[B, heads, Lq, D]`.
+/// Softmax attention of every query to all keys.
 ///
 /// - Parameters:
+///   - queries: `[B, heads, Lq, D]`.
+///   - keys: `[B, heads, Lk, D]`.
+///   - values: `[B, heads, Lk, E]`.
 ///   - bias: Added to the logits; broadcastable to `[B, heads, Lq, Lk]`.
 ///   - scale: Multiplies the logits; `nil` is `1 / sqrt(D)`.
+/// - Returns: `[B, heads, Lq, E]`.
 public func scaledDotProductAttention(
   queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor? = nil, scale: Double? = nil
 ) -> Tensor {

@@ -8,6 +8,8 @@ extension Tensor {
       kino_reshape(handle.pointer, sizes, Int32(sizes.count), $0)
     }
   }
+
+  /// Views or copies the elements in another shape; one length may be -1.
   public func reshaped(to shape: Int...) -> Tensor { reshaped(to: shape) }
 
   /// Reorders all axes.
@@ -20,11 +22,13 @@ extension Tensor {
 
   /// Swaps two axes.
   public func transposed(_ a: Int, _ b: Int) -> Tensor {
+    if handle.isMissing { return self }
     let rank = rank
     var axes = (0..<rank).map(Int64.init)
     let (first, second) = (a < 0 ? rank + a : a, b < 0 ? rank + b : b)
     precondition(
-      axes.indices.contains(first) && axes.indices.contains(second), "transposed \(a), \(b) of \(summary)")
+      axes.indices.contains(first) && axes.indices.contains(second),
+      "transposed \(a), \(b) of \(summary)")
     axes.swapAt(first, second)
     return Tensor.make("transposed", [self]) {
       kino_permute(handle.pointer, axes, Int32(rank), $0)
@@ -49,34 +53,43 @@ extension Tensor {
       kino_expand(handle.pointer, sizes, Int32(sizes.count), $0)
     }
   }
+
+  /// Repeats axes of length one without a copy; -1 keeps a length.
   public func expanded(to shape: Int...) -> Tensor { expanded(to: shape) }
 
-  /// Inserts an axis of length one.
+  /// Inserts an axis of length one before `axis`; -1 appends it.
   public func expandingDimension(at axis: Int) -> Tensor {
+    if handle.isMissing { return self }
     var sizes = shape
-    sizes.insert(1, at: axis < 0 ? sizes.count + 1 + axis : axis)
+    let position = axis < 0 ? sizes.count + 1 + axis : axis
+    precondition(0...sizes.count ~= position, "expandingDimension at \(axis) of \(summary)")
+    sizes.insert(1, at: position)
     return reshaped(to: sizes)
   }
 
   /// Removes an axis of length one.
   public func squeezing(_ axis: Int) -> Tensor {
+    if handle.isMissing { return self }
+    precondition(size(axis) == 1, "squeezing axis \(axis) of \(summary)")
     var sizes = shape
-    let removed = sizes.remove(at: axis < 0 ? sizes.count + axis : axis)
-    precondition(removed == 1, "squeezing axis \(axis) of \(summary)")
+    sizes.remove(at: axis < 0 ? sizes.count + axis : axis)
     return reshaped(to: sizes)
   }
 
-  /// A view of `range` along one axis.
+  /// A view of `range` along one axis, as far as the axis goes, every `step`-th index.
   public func slice(_ axis: Int, _ range: Range<Int>, step: Int = 1) -> Tensor {
     Tensor.make("slice axis \(axis) \(range)", [self]) {
       kino_slice(
-        handle.pointer, Int64(axis), Int64(range.lowerBound), Int64(range.upperBound), Int64(step), $0)
+        handle.pointer, Int64(axis), Int64(range.lowerBound), Int64(range.upperBound), Int64(step),
+        $0)
     }
   }
 
   /// A view from `start` to the end of one axis.
   public func slice(_ axis: Int, from start: Int, step: Int = 1) -> Tensor {
-    slice(axis, start..<size(axis), step: step)
+    if handle.isMissing { return self }
+    precondition(start <= size(axis), "slice axis \(axis) from \(start) of \(summary)")
+    return slice(axis, start..<size(axis), step: step)
   }
 
   /// A view of one index of one axis, which is removed; negative counts from the last.
@@ -86,10 +99,12 @@ extension Tensor {
     }
   }
 
-  /// Splits one axis into equal parts.
+  /// Splits one axis into equal parts, which are views; the length must divide.
   public func chunked(_ parts: Int, along axis: Int) -> [Tensor] {
+    if handle.isMissing { return Array(repeating: self, count: parts) }
     let length = size(axis) / parts
-    precondition(length * parts == size(axis), "chunked: \(parts) parts of axis \(axis) of \(summary)")
+    precondition(
+      length * parts == size(axis), "chunked: \(parts) parts of axis \(axis) of \(summary)")
     return (0..<parts).map { slice(axis, $0 * length..<($0 + 1) * length) }
   }
 
@@ -100,6 +115,7 @@ extension Tensor {
     }
   }
 
+  /// Reverses the order along an axis.
   public func flipped(along axis: Int) -> Tensor {
     Tensor.make("flipped", [self]) { kino_flip(handle.pointer, Int64(axis), $0) }
   }

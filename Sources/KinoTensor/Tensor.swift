@@ -79,9 +79,13 @@ extension Tensor {
   /// Shape and element type, for messages.
   public var summary: String { "\(shape) \(dtype)" }
 
+  /// The lengths of exactly two axes; any other rank traps.
   public var shape2: (Int, Int) { sizes(2) { ($0[0], $0[1]) } }
+  /// The lengths of exactly three axes; any other rank traps.
   public var shape3: (Int, Int, Int) { sizes(3) { ($0[0], $0[1], $0[2]) } }
+  /// The lengths of exactly four axes; any other rank traps.
   public var shape4: (Int, Int, Int, Int) { sizes(4) { ($0[0], $0[1], $0[2], $0[3]) } }
+  /// The lengths of exactly five axes; any other rank traps.
   public var shape5: (Int, Int, Int, Int, Int) { sizes(5) { ($0[0], $0[1], $0[2], $0[3], $0[4]) } }
 
   private func sizes<Sizes>(_ expected: Int, _ body: ([Int]) -> Sizes) -> Sizes {
@@ -92,5 +96,6 @@ extension Tensor {
 }
 
 extension Tensor: CustomStringConvertible {
+  /// Shape, element type and device; never the elements.
   public var description: String { "Tensor(\(summary), \(device))" }
 }

@@ -4,18 +4,26 @@ internal import Synchronization
 /// A tensor operation that could not be done.
 public struct TensorError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What kind of failure it was.
-  public enum Code: Hashable, Sendable { case outOfMemory, failed }
+  public enum Code: Hashable, Sendable {
+    /// The memory of the device does not suffice.
+    case outOfMemory
+    /// The operation refused its operands, or broke.
+    case failed
+  }
 
+  /// What kind of failure this one was.
   public let code: Code
   /// The operation and its operands.
   public let operation: String
   /// LibTorch's own words.
   public let details: String
 
+  /// What failed, LibTorch's reason, and for lack of memory what helps.
   public var description: String {
     switch code {
     case .outOfMemory:
-      "not enough memory for \(operation): \(details). Use a smaller size, fewer frames or a lower precision."
+      "not enough memory for \(operation): \(details). "
+        + "Use a smaller size, fewer frames or a lower precision."
     case .failed: "\(operation) failed: \(details)"
     }
   }
@@ -53,7 +61,7 @@ func check(
   let error = TensorError(
     code: status == KINO_OUT_OF_MEMORY ? .outOfMemory : .failed, operation: operation(),
     details: String(cString: kino_last_error()))
-  guard let scope = FailureScope.current else { preconditionFailure(error.description) }
+  guard let scope = FailureScope.current else { fatalError(error.description) }
   scope.record(error)
   return false
 }

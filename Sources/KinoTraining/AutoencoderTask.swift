@@ -1,16 +1,18 @@
-public import Foundation
+internal import Foundation
+internal import Kino
 internal import KinoMedia
-public import KinoModels
-public import KinoNN
-public import KinoTensor
+internal import KinoModels
+internal import KinoNN
+internal import KinoTensor
 internal import KinoWeights
 internal import KinoWorld
 
 /// Trains a ``VideoAutoencoder`` to restore clips and pictures.
 ///
-/// The loss is the mean absolute error of pixels, of their differences to the neighbours in space and
-/// time, which keeps edges and motion, and a slight pull of the latents towards the standard normal.
-public struct AutoencoderTask: TrainingTask {
+/// The loss is the absolute error of pixels, which keeps edges; their squared error, which teaches
+/// colours and places first; the absolute error of differences to the neighbours in space and time,
+/// which keeps motion; and a slight pull of the latents towards the standard normal.
+struct AutoencoderTask: TrainingTask {
   private let registry: ParameterRegistry
   private let autoencoder: VideoAutoencoder
   private let settings: TrainingConfiguration.AutoencoderSettings
@@ -19,7 +21,7 @@ public struct AutoencoderTask: TrainingTask {
   private let source: ClipSource
   private let buckets: [TrainingConfiguration.Bucket]
 
-  public init(_ configuration: TrainingConfiguration) throws {
+  init(_ configuration: TrainingConfiguration) throws {
     guard let settings = configuration.autoencoder else {
       throw TrainingError(.invalidConfiguration, "training configuration: expected `autoencoder`")
     }
@@ -28,24 +30,33 @@ public struct AutoencoderTask: TrainingTask {
     framesPerSecond = configuration.data.framesPerSecond
     registry = ParameterRegistry(seed: configuration.seed)
     autoencoder = VideoAutoencoder(registry.root, configuration: settings.model)
+    Self.quieten(registry, channels: settings.latentChannels)
     source = try ClipSource(settings: configuration.data, seed: configuration.seed)
     buckets = configuration.buckets
   }
 
-  public var parameters: [(key: String, value: Tensor)] { registry.parameters }
+  /// Starts with little noise in the latents, or the decoder would first have to learn to see through it.
+  private static func quieten(_ registry: ParameterRegistry, channels: Int) {
+    guard let bias = registry.parameters.first(where: { $0.key == "quant_conv.bias" })?.value else {
+      return
+    }
+    bias.assign(inPlace: concatenate([.zeros([channels]), .full(-6, shape: [channels])], along: 0))
+  }
 
-  public func batch(step: Int) throws -> PixelBatch {
+  var parameters: [(key: String, value: Tensor)] { registry.parameters }
+
+  func batch(step: Int) throws -> PixelBatch {
     try source.batch(step: step, bucket: source.bucket(step: step, of: buckets))
   }
 
-  public func loss(
+  func loss(
     _ batch: PixelBatch, random: inout RandomSource
   ) -> (loss: Tensor, figures: [String: Double]) {
     let pixels = batch.pixels
     let latents = autoencoder.encode(pixels, computeType: computeType)
     let restored = autoencoder.decode(latents.sample(from: &random), computeType: computeType)
     let difference = restored - pixels
-    let reconstruction = difference.abs().mean()
+    let reconstruction = difference.abs().mean() + difference.squared().mean() * settings.squaredWeight
     let gradients = Self.steps(of: difference).map { $0.abs().mean() }
     let divergence = latents.divergence()
     let loss =
@@ -61,7 +72,9 @@ public struct AutoencoderTask: TrainingTask {
 
   /// Differences of neighbours along width, height and, in a clip, time.
   private static func steps(of x: Tensor) -> [Tensor] {
-    [4, 3, 2].filter { x.size($0) > 1 }.map { x.slice($0, from: 1) - x.slice($0, 0..<x.size($0) - 1) }
+    [4, 3, 2].filter { x.size($0) > 1 }.map {
+      x.slice($0, from: 1) - x.slice($0, 0..<x.size($0) - 1)
+    }
   }
 
   // MARK: - Evaluation
@@ -85,18 +98,23 @@ public struct AutoencoderTask: TrainingTask {
   private func restored(_ clip: Clip, _ autoencoder: VideoAutoencoder) -> Clip {
     let latents = autoencoder.encode(clip.tensor, computeType: computeType).mean
     return Clip(
-      tensor: autoencoder.decode(latents, computeType: computeType).select(0, 0), framesPerSecond: framesPerSecond)
+      tensor: autoencoder.decode(latents, computeType: computeType).select(0, 0),
+      framesPerSecond: framesPerSecond)
   }
 
-  public func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
+  func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
     let autoencoder = averaged(averages)
     func mean(_ clips: [Clip]) -> Double {
-      clips.reduce(0) { $0 + ClipComparison($1, restored($1, autoencoder)).psnr } / Double(clips.count)
+      clips.reduce(0) { $0 + ClipComparison($1, restored($1, autoencoder)).psnr }
+        / Double(clips.count)
     }
-    return ["held_out_psnr_clip": mean(unseen(frames: 9)), "held_out_psnr_picture": mean(unseen(frames: 1))]
+    return [
+      "held_out_psnr_clip": mean(unseen(frames: 9)),
+      "held_out_psnr_picture": mean(unseen(frames: 1)),
+    ]
   }
 
-  public func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
+  func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
     let autoencoder = averaged(averages)
     let clips = unseen(frames: 9)
     var page = Frame(width: 128 * 6, height: 128 * clips.count, color: .black)
@@ -111,10 +129,11 @@ public struct AutoencoderTask: TrainingTask {
   }
 
   /// Writes `config.json`, with the statistics of latents over unseen scenes, and the weights.
-  public func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
+  func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
     let autoencoder = averaged(averages)
     var configuration = settings.model
-    (configuration.latentMean, configuration.latentStandardDeviation) = latentStatistics(autoencoder)
+    (configuration.latentMean, configuration.latentStandardDeviation) = latentStatistics(
+      autoencoder)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try WeightSet.write(averages, to: folder, dtype: .bfloat16)
     let file = try ConfigurationFile(encoding: configuration, className: "AutoencoderKLWan")

@@ -19,7 +19,9 @@ struct Chart {
     try page.write(to: url.path, WriteOptions(overwrite: true))
   }
 
-  private func draw(_ name: String, _ points: [(x: Double, y: Double)], top: Int, in page: inout Frame) {
+  private func draw(
+    _ name: String, _ points: [(x: Double, y: Double)], top: Int, in page: inout Frame
+  ) {
     let sorted = points.map(\.y).sorted()
     guard let last = points.last, let first = points.first, !sorted.isEmpty else { return }
     // A few wild early values would flatten all the rest.
@@ -30,6 +32,9 @@ struct Chart {
       let y = (min(max(point.y, low), high) - low) / max(high - low, 1e-12)
       return (10 + x * Double(width), Double(top + 30) + (1 - y) * Double(height))
     }
+    let text =
+      "\(name)  \(Self.short(low))..\(Self.short(high))  now \(Self.short(last.y)) at step \(Int(last.x))"
+    page.draw(text: text, x: 10, y: top + 8, color: .black)
     for x in 10..<10 + width { page[x: x, y: top + 30 + height] = Self.axis }
     for (a, b) in zip(points.map(place), points.dropFirst().map(place)) {
       let steps = Int(max(abs(b.x - a.x), abs(b.y - a.y))) + 1
@@ -40,4 +45,5 @@ struct Chart {
     }
   }
 
+  private static func short(_ value: Double) -> String { String(format: "%.4g", value) }
 }

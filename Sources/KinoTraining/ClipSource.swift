@@ -1,5 +1,6 @@
 internal import Dispatch
 internal import Foundation
+internal import Kino
 internal import KinoMedia
 internal import KinoNN
 internal import KinoTensor
@@ -21,7 +22,8 @@ struct ClipSource: Sendable {
   }
 
   /// The bucket of a step.
-  func bucket(step: Int, of buckets: [TrainingConfiguration.Bucket]) -> TrainingConfiguration.Bucket {
+  func bucket(step: Int, of buckets: [TrainingConfiguration.Bucket]) -> TrainingConfiguration.Bucket
+  {
     var random = RandomSource(seed: seed ^ stableHash("bucket"), drawCount: UInt64(step))
     var left = random.uniform() * buckets.reduce(0) { $0 + $1.weight }
     for bucket in buckets {
@@ -43,12 +45,17 @@ struct ClipSource: Sendable {
       let result = Result { try clip(bucket, &random) }
       made.withLock { $0[index] = result }
     }
-    let clips = try made.withLock { made in try (0..<bucket.batch).compactMap { try made[$0]?.get() } }
+    let clips = try made.withLock { made in
+      try (0..<bucket.batch).compactMap { try made[$0]?.get() }
+    }
     return PixelBatch(
-      bytes: clips.flatMap(\.pixels), shape: [bucket.batch, bucket.frames, bucket.height, bucket.width, 3])
+      bytes: clips.flatMap(\.pixels),
+      shape: [bucket.batch, bucket.frames, bucket.height, bucket.width, 3])
   }
 
-  private func clip(_ bucket: TrainingConfiguration.Bucket, _ random: inout RandomSource) throws -> Clip {
+  private func clip(_ bucket: TrainingConfiguration.Bucket, _ random: inout RandomSource) throws
+    -> Clip
+  {
     var left = random.uniform() * (settings.world + footage.reduce(0) { $0 + $1.weight })
     for (weight, folder) in footage {
       left -= weight
@@ -58,7 +65,9 @@ struct ClipSource: Sendable {
   }
 
   /// A scene seen whole, or through a window into a larger picture.
-  private func worldClip(_ bucket: TrainingConfiguration.Bucket, _ random: inout RandomSource) -> Clip {
+  private func worldClip(_ bucket: TrainingConfiguration.Bucket, _ random: inout RandomSource)
+    -> Clip
+  {
     let scene = Scene.random(seed: UInt64(random.uniform() * 0x1p53), split: .training)
     let zoom = bucket.zoom ?? 1
     let (width, height) = (Int(Double(bucket.width) * zoom), Int(Double(bucket.height) * zoom))
@@ -68,20 +77,19 @@ struct ClipSource: Sendable {
     let clip = Clip(rendered)
     if zoom == 1 { return clip }
     return clip.cut(
-      x: random.integer(below: width - bucket.width + 1), y: random.integer(below: height - bucket.height + 1),
+      x: random.integer(below: width - bucket.width + 1),
+      y: random.integer(below: height - bucket.height + 1),
       width: bucket.width, height: bucket.height)
   }
 }
 
 /// Pixels of a batch on their way from the thread that makes them.
-public struct PixelBatch: Sendable {
+struct PixelBatch: Sendable {
   let bytes: [UInt8]
   let shape: [Int]  // [B, F, H, W, 3]
 
   /// `[B, 3, F, H, W]`, float32, in `-1...1`.
-  var pixels: Tensor {
-    (Tensor(bytes, shape: shape).permuted(0, 4, 1, 2, 3).cast(to: .float32) / 127.5 - 1).contiguous()
-  }
+  var pixels: Tensor { Tensor(pixelBytes: bytes, shape: shape) }
 }
 
 extension Clip {
@@ -102,17 +110,5 @@ extension Clip {
       }
     }
     return Clip(width: width, height: height, framesPerSecond: framesPerSecond, pixels: result)
-  }
-
-  /// Float pixels `[1, 3, F, H, W]` in `-1...1`.
-  var tensor: Tensor { PixelBatch(bytes: pixels, shape: [1, frameCount, height, width, 3]).pixels }
-
-  /// From float pixels `[3, F, H, W]` in `-1...1`.
-  init(tensor: Tensor, framesPerSecond: Double) {
-    let (_, _, height, width) = tensor.shape4
-    let bytes = ((tensor.clamped(to: -1...1) + 1) * 127.5).rounded().permuted(1, 2, 3, 0)
-      .cast(to: .uint8).contiguous()
-    self.init(
-      width: width, height: height, framesPerSecond: framesPerSecond, pixels: bytes.scalars(UInt8.self))
   }
 }

@@ -7,13 +7,19 @@ internal import Yams
 public struct TrainingConfiguration: Codable, Hashable, Sendable {
   /// Folder of checkpoints, logs and samples; `~` is the home folder.
   public var output: String
+  /// Starts every draw: parameters, data, noise.
   public var seed: UInt64
+  /// Steps in all; a resumed run goes on to this number.
   public var steps: Int
   /// The type of the networks' products: `float32` or `bfloat16`; parameters stay float32.
   public var precision: Precision
+  /// How parameters are updated.
   public var optimizer: OptimizerSettings
+  /// Shapes of batches, drawn by weight.
   public var buckets: [Bucket]
+  /// Where samples come from.
   public var data: DataSettings
+  /// When to log, check and save.
   public var schedule: Housekeeping
   /// Trains an autoencoder.
   public var autoencoder: AutoencoderSettings?
@@ -23,15 +29,21 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   /// The type of the networks' products.
   public enum Precision: String, Codable, Sendable {
     case float32, bfloat16
+    /// The tensor element type.
     public var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
   }
 
+  /// AdamW with warm-up, clipping and averaged parameters.
   public struct OptimizerSettings: Codable, Hashable, Sendable {
+    /// The highest rate.
     public var learningRate: Double
+    /// Steps over which the rate rises from zero.
     public var warmupSteps: Int
     /// The last part of the steps over which the rate falls linearly to zero, in `0...1`.
     public var decayFraction: Double
+    /// Decay of matrices and kernels per step, times the rate; vectors do not decay.
     public var weightDecay: Double
+    /// Weight of the past in the second moment.
     public var beta2: Double
     /// Gradients of a larger norm are scaled down to it.
     public var clipNorm: Double
@@ -59,10 +71,13 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
 
   /// One shape of batch.
   public struct Bucket: Codable, Hashable, Sendable {
+    /// Pixels; a multiple of 32.
     public var width: Int
+    /// Pixels; a multiple of 32.
     public var height: Int
     /// Pixel frames, `4n + 1`; 1 is a picture.
     public var frames: Int
+    /// Samples per step.
     public var batch: Int
     /// How often it is drawn, relative to the others.
     public var weight: Double
@@ -70,10 +85,13 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var zoom: Double?
   }
 
+  /// Where samples come from.
   public struct DataSettings: Codable, Hashable, Sendable {
     /// How often a sample is a world clip, relative to ``folders``.
     public var world: Double
+    /// Folders of real footage; for a transformer, with captions.
     public var folders: [Folder]
+    /// The rate at which clips are seen.
     public var framesPerSecond: Double
 
     enum CodingKeys: String, CodingKey {
@@ -81,17 +99,24 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
       case framesPerSecond = "frames_per_second"
     }
 
+    /// One folder of clips and pictures.
     public struct Folder: Codable, Hashable, Sendable {
+      /// The folder; `~` is the home folder.
       public var path: String
+      /// How often a sample comes from it, relative to the others.
       public var weight: Double
     }
   }
 
   /// When to write what.
   public struct Housekeeping: Codable, Hashable, Sendable {
+    /// Minutes between checkpoints: the most that a kill can lose.
     public var checkpointMinutes: Double
+    /// Steps between log lines.
     public var logSteps: Int
+    /// Steps between figures on unseen data; 0 for never.
     public var heldOutSteps: Int
+    /// Steps between sample sheets; 0 for never.
     public var sampleSteps: Int
 
     enum CodingKeys: String, CodingKey {
@@ -102,12 +127,23 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     }
   }
 
+  /// The shape and loss of an autoencoder.
   public struct AutoencoderSettings: Codable, Hashable, Sendable {
+    /// Channels of the encoder's first level.
     public var baseWidth: Int
+    /// Channels of the decoder's last level.
     public var decoderBaseWidth: Int
+    /// Channels of a latent.
     public var latentChannels: Int
+    /// Blocks per level.
     public var residualBlocks: Int
+    /// Pixels per side folded into channels: 2 or 4.
+    public var patch: Int
+    /// Weight of the squared error of pixels, beside the absolute one's 1.
+    public var squaredWeight: Double
+    /// Weight of errors in pixel differences.
     public var gradientWeight: Double
+    /// Weight of the latents' divergence from the standard normal.
     public var divergenceWeight: Double
 
     enum CodingKeys: String, CodingKey {
@@ -115,19 +151,23 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
       case decoderBaseWidth = "decoder_base_width"
       case latentChannels = "latent_channels"
       case residualBlocks = "residual_blocks"
+      case patch
+      case squaredWeight = "squared_weight"
       case gradientWeight = "gradient_weight"
       case divergenceWeight = "divergence_weight"
     }
 
+    /// The network of these sizes.
     public var model: VideoAutoencoder.Configuration {
       VideoAutoencoder.Configuration(
         baseWidth: baseWidth, decoderBaseWidth: decoderBaseWidth, latentChannels: latentChannels,
-        residualBlockCount: residualBlocks)
+        residualBlockCount: residualBlocks, patch: patch)
     }
   }
 
   enum CodingKeys: String, CodingKey {
-    case output, seed, steps, precision, optimizer, buckets, data, schedule, autoencoder, transformer
+    case output, seed, steps, precision, optimizer, buckets, data, schedule, autoencoder,
+      transformer
   }
 }
 
@@ -140,7 +180,9 @@ extension TrainingConfiguration {
     do {
       text = try String(contentsOf: url, encoding: .utf8)
     } catch {
-      throw TrainingError(.invalidConfiguration, "\(url.path): expected a readable YAML file. \(error.localizedDescription)")
+      throw TrainingError(
+        .invalidConfiguration,
+        "\(url.path): expected a readable YAML file. \(error.localizedDescription)")
     }
     do {
       self = try YAMLDecoder().decode(Self.self, from: text)
@@ -157,7 +199,9 @@ extension TrainingConfiguration {
   private static func refuseUnknownKeys(in text: String, known: String, path: String) throws {
     func keys(_ node: Node?, _ prefix: String) -> Set<String> {
       guard let mapping = node?.mapping else {
-        return (node?.sequence).map { $0.reduce(into: []) { $0.formUnion(keys($1, prefix + "[].")) } } ?? []
+        return (node?.sequence).map {
+          $0.reduce(into: []) { $0.formUnion(keys($1, prefix + "[].")) }
+        } ?? []
       }
       return mapping.reduce(into: []) { found, pair in
         let key = prefix + (pair.key.string ?? "?")
@@ -165,9 +209,12 @@ extension TrainingConfiguration {
         found.formUnion(keys(pair.value, key + "."))
       }
     }
-    let unknown = keys(try Yams.compose(yaml: text), "").subtracting(keys(try Yams.compose(yaml: known), ""))
+    let unknown = keys(try Yams.compose(yaml: text), "").subtracting(
+      keys(try Yams.compose(yaml: known), ""))
     if let first = unknown.sorted().first {
-      throw TrainingError(.invalidConfiguration, "\(path): unknown setting `\(first)`. See docs/training.md for the settings.")
+      throw TrainingError(
+        .invalidConfiguration,
+        "\(path): unknown setting `\(first)`. See docs/training.md for the settings.")
     }
   }
 
@@ -176,31 +223,47 @@ extension TrainingConfiguration {
     func require(_ holds: Bool, _ text: @autoclosure () -> String) throws {
       if !holds { throw TrainingError(.invalidConfiguration, "training configuration: \(text())") }
     }
-    try require((autoencoder == nil) != (transformer == nil), "expected either `autoencoder` or `transformer`")
+    try require(
+      (autoencoder == nil) != (transformer == nil), "expected either `autoencoder` or `transformer`"
+    )
     try require(steps > 0, "steps must be positive, found \(steps)")
     try require(!buckets.isEmpty, "expected at least one bucket")
     for bucket in buckets {
       try require(
-        bucket.width % 32 == 0 && bucket.height % 32 == 0 && 32...2048 ~= bucket.width && 32...2048 ~= bucket.height,
+        bucket.width % 32 == 0 && bucket.height % 32 == 0 && 32...2048 ~= bucket.width
+          && 32...2048 ~= bucket.height,
         "bucket \(bucket.width)x\(bucket.height): expected multiples of 32 in 32...2048")
       try require(
-        bucket.frames >= 1 && bucket.frames % 4 == 1, "bucket frames must be 4n + 1, found \(bucket.frames)")
-      try require(bucket.batch >= 1 && bucket.weight >= 0, "bucket batch must be positive and weight not negative")
+        bucket.frames >= 1 && bucket.frames % 4 == 1,
+        "bucket frames must be 4n + 1, found \(bucket.frames)")
+      try require(
+        bucket.batch >= 1 && bucket.weight >= 0,
+        "bucket batch must be positive and weight not negative")
       try require((1...8).contains(bucket.zoom ?? 1), "bucket zoom must be in 1...8")
     }
     try require(buckets.contains { $0.weight > 0 }, "every bucket's weight is 0")
     try require(
       data.world >= 0 && data.folders.allSatisfy { $0.weight >= 0 }
-        && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0, "expected data with a positive weight")
-    try require(data.framesPerSecond > 0 && data.framesPerSecond <= 120, "frames_per_second must be in 0...120")
-    try require(optimizer.learningRate > 0 && optimizer.learningRate < 1, "learning_rate must be in 0...1")
-    try require(0..<1 ~= optimizer.averageDecay && 0...1 ~= optimizer.decayFraction, "average_decay and decay_fraction must be in 0...1")
-    try require(schedule.checkpointMinutes > 0 && schedule.logSteps > 0, "checkpoint_minutes and log_steps must be positive")
+        && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0,
+      "expected data with a positive weight")
+    try require(
+      data.framesPerSecond > 0 && data.framesPerSecond <= 120,
+      "frames_per_second must be in 0...120")
+    try require(
+      optimizer.learningRate > 0 && optimizer.learningRate < 1, "learning_rate must be in 0...1")
+    try require(
+      0..<1 ~= optimizer.averageDecay && 0...1 ~= optimizer.decayFraction,
+      "average_decay and decay_fraction must be in 0...1")
+    try require(
+      schedule.checkpointMinutes > 0 && schedule.logSteps > 0,
+      "checkpoint_minutes and log_steps must be positive")
     try autoencoder?.model.validate()
   }
 
   /// ``output`` as a folder.
-  public var outputFolder: URL { URL(fileURLWithPath: NSString(string: output).expandingTildeInPath) }
+  public var outputFolder: URL {
+    URL(fileURLWithPath: NSString(string: output).expandingTildeInPath)
+  }
 }
 
 extension DecodingError {
@@ -210,9 +273,11 @@ extension DecodingError {
       (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
     }
     switch self {
-    case .keyNotFound(let key, let context): return "the setting `\(place(context, key))` is missing."
+    case .keyNotFound(let key, let context):
+      return "the setting `\(place(context, key))` is missing."
     case .typeMismatch(let type, let context): return "`\(place(context))`: expected \(type)."
-    case .valueNotFound(let type, let context): return "`\(place(context))`: expected \(type), found nothing."
+    case .valueNotFound(let type, let context):
+      return "`\(place(context))`: expected \(type), found nothing."
     case .dataCorrupted(let context): return "`\(place(context))`: \(context.debugDescription)"
     @unknown default: return "\(self)"
     }

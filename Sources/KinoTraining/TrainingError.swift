@@ -5,6 +5,7 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
     case invalidConfiguration, dataNotFound, badCheckpoint, notFinite, cannotWrite
   }
 
+  /// The kind of this fault.
   public let code: Code
   /// What was expected, what was found, and what to do next.
   public let details: String
@@ -14,5 +15,6 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
     self.details = details
   }
 
+  /// The details.
   public var description: String { details }
 }

@@ -1,30 +1,22 @@
-public import Foundation
-public import KinoTensor
+internal import Foundation
 internal import KinoNN
+internal import KinoTensor
 
 /// Runs a task to its last step, with checkpoints, logs and samples.
 ///
 /// Killed at any moment and started again, it goes on from the last checkpoint with the same data and
 /// the same noise, and so to the same result.
-public final class TrainingRun<Task: TrainingTask> {
-  /// What happened, for whoever shows it.
-  public enum Event: Sendable {
-    case resumed(step: Int)
-    case step(Int, of: Int, figures: [String: Double])
-    case heldOut(step: Int, figures: [String: Double])
-    case wrote(URL)
-  }
-
+final class TrainingRun<Task: TrainingTask> {
   private let task: Task
   private let configuration: TrainingConfiguration
   private let folder: URL
   private var state: TrainingState
   private var log: MetricsLog
-  private let report: (Event) -> Void
+  private let report: (TrainingEvent) -> Void
 
   /// Prepares a run in the configuration's output folder, going on from a checkpoint found there.
-  public init(
-    _ task: Task, configuration: TrainingConfiguration, report: @escaping (Event) -> Void
+  init(
+    _ task: Task, configuration: TrainingConfiguration, report: @escaping (TrainingEvent) -> Void
   ) throws {
     self.task = task
     self.configuration = configuration
@@ -34,7 +26,8 @@ public final class TrainingRun<Task: TrainingTask> {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     } catch {
       throw TrainingError(
-        .cannotWrite, "\(folder.path): the output folder can't be made. \(error.localizedDescription)")
+        .cannotWrite,
+        "\(folder.path): the output folder can't be made. \(error.localizedDescription)")
     }
     state = TrainingState(parameters: task.parameters)
     if try state.resume(from: folder) != nil { report(.resumed(step: state.step)) }
@@ -45,7 +38,7 @@ public final class TrainingRun<Task: TrainingTask> {
   ///
   /// - Returns: Whether the last step was reached.
   @discardableResult
-  public func run(shouldStop: () -> Bool = { false }) throws -> Bool {
+  func run(shouldStop: () -> Bool = { false }) throws -> Bool {
     var lastCheckpoint = Date()
     var pace = Pace()
     while state.step < configuration.steps {
@@ -70,19 +63,22 @@ public final class TrainingRun<Task: TrainingTask> {
   }
 
   /// Writes the averaged parameters as a model.
-  public func export(to folder: URL) throws {
+  func export(to folder: URL) throws {
     try withoutGradient { try task.export(averages: state.averagedParameters, to: folder) }
   }
 
   private func step(_ pace: inout Pace) throws -> [String: Double] {
     let next = state.step + 1
     let batch = try task.batch(step: next)
-    var random = RandomSource(seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(next) << 32)
+    var random = RandomSource(
+      seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(next) << 32)
     var (loss, figures) = try task.loss(batch, random: &random)
     let value = loss.item()
     guard value.isFinite else {
       throw TrainingError(
-        .notFinite, "step \(next): the loss is \(value). The last checkpoint is intact; lower learning_rate and start again.")
+        .notFinite,
+        "step \(next): the loss is \(value). The last checkpoint is intact; lower learning_rate and start again."
+      )
     }
     loss.backward()
     figures["loss"] = value

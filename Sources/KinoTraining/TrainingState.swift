@@ -1,19 +1,19 @@
-public import Foundation
-public import KinoNN
-public import KinoTensor
+internal import Foundation
+internal import KinoNN
+internal import KinoTensor
 internal import KinoWeights
 
 /// What a run must keep to go on exactly where it stopped.
 ///
 /// Data and noise are functions of the seed and the step, so the step is their whole position.
-public struct TrainingState {
+struct TrainingState {
   /// Steps done.
-  public private(set) var step: Int
-  public let parameters: [(key: String, value: Tensor)]
+  private(set) var step: Int
+  let parameters: [(key: String, value: Tensor)]
   private let first: [Tensor]
   private let second: [Tensor]
   /// Running averages of the parameters, which samples and exports use.
-  public let averages: [Tensor]
+  let averages: [Tensor]
 
   init(parameters: [(key: String, value: Tensor)]) {
     step = 0
@@ -24,7 +24,7 @@ public struct TrainingState {
   }
 
   /// The averaged parameters by key.
-  public var averagedParameters: [(key: String, value: Tensor)] {
+  var averagedParameters: [(key: String, value: Tensor)] {
     zip(parameters, averages).map { ($0.key, $1) }
   }
 
@@ -32,19 +32,24 @@ public struct TrainingState {
   ///
   /// - Returns: The norm of the gradients before clipping.
   /// - Throws: ``TrainingError`` if the norm is not finite; nothing is changed then.
-  mutating func update(_ settings: TrainingConfiguration.OptimizerSettings, of steps: Int) throws -> Double {
+  mutating func update(_ settings: TrainingConfiguration.OptimizerSettings, of steps: Int) throws
+    -> Double
+  {
     let values = parameters.map(\.value)
     let norm = gradientNorm(of: values)
     guard norm.isFinite else {
       throw TrainingError(
         .notFinite,
-        "step \(step + 1): the gradients are not finite. The last checkpoint is intact; lower learning_rate or clip_norm and start again.")
+        "step \(step + 1): the gradients are not finite. The last checkpoint is intact; lower learning_rate or clip_norm and start again."
+      )
     }
     step += 1
     let options = AdamWOptions(
-      learningRate: settings.rate(step: step, of: steps), beta2: settings.beta2, weightDecay: settings.weightDecay)
+      learningRate: settings.rate(step: step, of: steps), beta2: settings.beta2,
+      weightDecay: settings.weightDecay)
     adamW(
-      parameters: values, first: first, second: second, decays: values.map { $0.rank > 1 }, options: options,
+      parameters: values, first: first, second: second, decays: values.map { $0.rank > 1 },
+      options: options,
       gradientScale: min(1, settings.clipNorm / max(norm, 1e-12)), step: step)
     for value in values { value.clearGradient() }
     // Early averages would remember the random start.
@@ -61,7 +66,17 @@ extension TrainingState {
 
   private struct Position: Codable {
     var step: Int
-    var configuration: TrainingConfiguration
+    /// For whoever looks; a run may go on with other settings, so it is not read back.
+    var configuration: TrainingConfiguration?
+
+    init(step: Int, configuration: TrainingConfiguration) {
+      self.step = step
+      self.configuration = configuration
+    }
+
+    init(from decoder: any Decoder) throws {
+      step = try decoder.container(keyedBy: CodingKeys.self).decode(Int.self, forKey: .step)
+    }
   }
 
   /// Writes `checkpoint-STEP` beside the others; it has its name only when complete. Older ones but
@@ -77,7 +92,8 @@ extension TrainingState {
       let lists = [parameters.map(\.value), first, second, averages]
       for (part, tensors) in zip(Self.parts, lists) {
         try WeightSet.write(
-          zip(parameters, tensors).map { ($0.key, $1) }, to: partial, stem: part, metadata: ["step": "\(step)"])
+          zip(parameters, tensors).map { ($0.key, $1) }, to: partial, stem: part,
+          metadata: ["step": "\(step)"])
       }
       let position = try JSONEncoder().encode(Position(step: step, configuration: configuration))
       try position.write(to: partial.appendingPathComponent("state.json"))
@@ -85,7 +101,9 @@ extension TrainingState {
       try manager.moveItem(at: partial, to: target)
     } catch let error as CocoaError {
       throw TrainingError(
-        .cannotWrite, "\(target.path): the checkpoint can't be written. \(error.localizedDescription) Free some space and start again.")
+        .cannotWrite,
+        "\(target.path): the checkpoint can't be written. \(error.localizedDescription) Free some space and start again."
+      )
     }
     for old in Self.checkpoints(in: folder).dropLast(2) { try? manager.removeItem(at: old.url) }
   }
@@ -94,7 +112,8 @@ extension TrainingState {
   static func checkpoints(in folder: URL) -> [(step: Int, url: URL)] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
     return names.compactMap { name in
-      guard name.hasPrefix("checkpoint-"), let step = Int(name.dropFirst("checkpoint-".count)) else { return nil }
+      guard name.hasPrefix("checkpoint-"), let step = Int(name.dropFirst("checkpoint-".count))
+      else { return nil }
       return (step, folder.appendingPathComponent(name))
     }
     .sorted { $0.step < $1.step }
@@ -115,7 +134,8 @@ extension TrainingState {
     }
     if let fault {
       throw TrainingError(
-        .badCheckpoint, "\(folder.path): no checkpoint can be read. \(fault) Remove the folder to start anew.")
+        .badCheckpoint,
+        "\(folder.path): no checkpoint can be read. \(fault) Remove the folder to start anew.")
     }
     return nil
   }

@@ -1,8 +1,8 @@
-public import Foundation
-public import KinoTensor
+internal import Foundation
+internal import KinoTensor
 
 /// What is trained: the loss, and what shows how it goes. The loop around it is ``TrainingRun``.
-public protocol TrainingTask {
+protocol TrainingTask {
   /// The data of one step.
   associatedtype Batch
 
@@ -10,14 +10,28 @@ public protocol TrainingTask {
   var parameters: [(key: String, value: Tensor)] { get }
 
   /// Makes the data of a step, from the step alone, so that a resumed run sees what it would have.
+  ///
+  /// - Parameter step: From 1.
+  /// - Returns: The data.
+  /// - Throws: What stops the run.
   func batch(step: Int) throws -> Batch
 
   /// The loss to minimise, a single number, and figures to log beside it.
-  func loss(_ batch: Batch, random: inout RandomSource) throws -> (loss: Tensor, figures: [String: Double])
+  ///
+  /// - Parameters:
+  ///   - batch: From ``batch(step:)``.
+  ///   - random: The step's own noise.
+  /// - Returns: The loss, which records its gradient, and the figures.
+  /// - Throws: What stops the run.
+  func loss(_ batch: Batch, random: inout RandomSource) throws -> (
+    loss: Tensor, figures: [String: Double]
+  )
 
   /// Figures on data that is never trained on.
   ///
   /// - Parameter averages: The averaged parameters, by checkpoint key.
+  /// - Returns: Figures to log.
+  /// - Throws: What stops the run.
   func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double]
 
   /// Writes a picture that shows what the averaged parameters can do.

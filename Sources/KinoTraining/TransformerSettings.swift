@@ -1,7 +1,115 @@
+internal import KinoDiffusion
+public import KinoModels
+
 extension TrainingConfiguration {
   /// How a transformer and its text encoder are shaped and fed.
   public struct TransformerSettings: Codable, Hashable, Sendable {
-    /// Folder of the trained autoencoder, in the diffusers layout.
+    /// Folder of the trained autoencoder: `config.json` and weights.
     public var autoencoder: String
+    /// Attention heads.
+    public var heads: Int
+    /// Channels per head; even.
+    public var headWidth: Int
+    /// Blocks.
+    public var layers: Int
+    /// Width of the hidden layer of a block's feed-forward network.
+    public var feedForwardWidth: Int
+    /// The text encoder.
+    public var text: Text
+    /// How many clips are encoded, and when.
+    public var latents: Latents
+    /// How often a sample's text is replaced by the empty one, for guidance.
+    public var captionDropout: Double
+    /// How often a caption is Russian, not English.
+    public var russian: Double
+    /// Shift of the noise schedule at `base_tokens`; it grows with the square root of the tokens.
+    public var baseShift: Double
+    /// Tokens at which the shift is `base_shift`.
+    public var baseTokens: Int
+    /// What the finished model offers when not told otherwise.
+    public var defaults: Defaults
+
+    /// The shape of the text encoder.
+    public struct Text: Codable, Hashable, Sendable {
+      /// Pieces of the tokenizer, which is trained on captions.
+      public var vocabulary: Int
+      /// Width of its states.
+      public var width: Int
+      /// Attention heads.
+      public var heads: Int
+      /// Channels per head.
+      public var headWidth: Int
+      /// Blocks.
+      public var layers: Int
+      /// Width of the hidden layer of a block's feed-forward network.
+      public var feedForwardWidth: Int
+
+      enum CodingKeys: String, CodingKey {
+        case vocabulary, width, heads, layers
+        case headWidth = "head_width"
+        case feedForwardWidth = "feed_forward_width"
+      }
+    }
+
+    /// Clips are encoded once and kept; each bucket's store grows as training goes on.
+    public struct Latents: Codable, Hashable, Sendable {
+      /// Encoded samples per bucket before the first step.
+      public var initial: Int
+      /// New samples per step in every bucket.
+      public var perStep: Double
+      /// The most samples per bucket.
+      public var limit: Int
+
+      enum CodingKeys: String, CodingKey {
+        case initial, limit
+        case perStep = "per_step"
+      }
+
+      /// Samples a bucket must hold at a step: a function of the step, so that resuming is exact.
+      func count(at step: Int) -> Int { min(limit, initial + Int(Double(step) * perStep)) }
+    }
+
+    /// What the finished model offers when not told otherwise.
+    public struct Defaults: Codable, Hashable, Sendable {
+      /// The model's name.
+      public var name: String
+      /// Pixels.
+      public var width: Int
+      /// Pixels.
+      public var height: Int
+      /// Pixel frames.
+      public var frames: Int
+      /// Sampling steps.
+      public var steps: Int
+      /// Guidance scale.
+      public var guidance: Double
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case autoencoder, heads, layers, text, latents, russian, defaults
+      case headWidth = "head_width"
+      case feedForwardWidth = "feed_forward_width"
+      case captionDropout = "caption_dropout"
+      case baseShift = "base_shift"
+      case baseTokens = "base_tokens"
+    }
+
+    /// The transformer over latents of `channels`.
+    public func model(channels: Int) -> DiffusionTransformer.Configuration {
+      DiffusionTransformer.Configuration(
+        headCount: heads, headDimension: headWidth, inputChannels: channels, textWidth: text.width,
+        feedForwardWidth: feedForwardWidth, layerCount: layers)
+    }
+
+    /// The text encoder over `vocabulary` pieces, as many as the trained tokenizer has.
+    public func textModel(vocabulary: Int) -> UMT5Encoder.Configuration {
+      UMT5Encoder.Configuration(
+        vocabularySize: vocabulary, width: text.width, headDimension: text.headWidth,
+        feedForwardWidth: text.feedForwardWidth, layerCount: text.layers, headCount: text.heads)
+    }
+
+    var shift: ResolutionShift {
+      get throws { try ResolutionShift(base: baseShift, baseTokens: baseTokens) }
+    }
   }
 }

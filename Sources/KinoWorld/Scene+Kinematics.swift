@@ -32,11 +32,12 @@ extension Scene {
   /// Acceleration of falling objects in metres per second squared.
   public static let gravity: Float = 9.8
 
-  /// Returns the centre of an object at a time.
+  /// Tells where an object is at a time.
   ///
   /// - Parameters:
   ///   - index: Which object, in `0..<objects.count`.
   ///   - time: Seconds since the action started; earlier times count as 0.
+  /// - Returns: The object's centre, in metres.
   public func position(of index: Int, at time: Double) -> SIMD3<Float> {
     pose(of: index, at: Float(time)).position
   }

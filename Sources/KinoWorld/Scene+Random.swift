@@ -4,6 +4,7 @@ extension Scene {
   /// - Parameters:
   ///   - seed: The same seed gives the same scene on every platform.
   ///   - split: Whether held-out combinations of attributes are excluded, required or allowed.
+  /// - Returns: A scene of that split.
   public static func random(seed: UInt64, split: Split = .training) -> Scene {
     var random = WorldRandom(seed: seed)
     var draft = SceneDraft.random(using: &random)

@@ -2,9 +2,8 @@
 ///
 /// A scene is data only. Lengths are metres, `x` points right and `z` towards the camera as the
 /// scene starts, `y` points up and the ground is `y = 0`. Times are seconds; the action starts at
-/// time 0, and
-/// every position is a closed formula of time, so clips of any length and frame rate can be
-/// sampled.
+/// time 0, and every position is a closed formula of time, so clips of any length and frame rate
+/// can be sampled.
 public struct Scene: Codable, Hashable, Sendable {
   /// The objects, the main one first.
   public var objects: [Object]
@@ -26,10 +25,15 @@ public struct Scene: Codable, Hashable, Sendable {
 
   /// One object and what it does.
   public struct Object: Codable, Hashable, Sendable {
+    /// Its form.
     public var shape: Shape
+    /// The colour of its whole surface.
     public var colour: Colour
+    /// How its surface throws light back.
     public var finish: Finish
+    /// How large it is.
     public var size: Size
+    /// What it does.
     public var motion: Motion
     /// The middle of the object's path on the ground (`x`, `z`); for a collision, where it starts.
     public var anchor: SIMD2<Float>
@@ -41,7 +45,9 @@ public struct Scene: Codable, Hashable, Sendable {
 
   /// An object's motion with its physical quantities.
   public struct Motion: Codable, Hashable, Sendable {
+    /// What the object does.
     public var kind: MotionKind
+    /// Where to, as the camera sees it; `nil` for kinds without a direction.
     public var direction: Direction?
     /// Metres per second along the ground; radians per second for spinning and circling.
     public var speed: Float
@@ -68,10 +74,13 @@ public struct Scene: Codable, Hashable, Sendable {
 
   /// An upright wall facing the camera.
   public struct Wall: Codable, Hashable, Sendable {
+    /// The colour of its whole surface.
     public var colour: Colour
     /// The middle of the wall's foot (`x`, `z`).
     public var anchor: SIMD2<Float>
+    /// Metres along `x`.
     public var width: Float
+    /// Metres above the ground.
     public var height: Float
     /// Half of the wall's thickness.
     static let halfDepth: Float = 0.11
@@ -79,6 +88,7 @@ public struct Scene: Codable, Hashable, Sendable {
 
   /// Where the camera stands at rest, and how it moves.
   public struct Camera: Codable, Hashable, Sendable {
+    /// What the camera does during the clip.
     public var motion: CameraMotion
     /// The point looked at.
     public var target: SIMD3<Float>

@@ -6,9 +6,11 @@ public struct WorldError: Error, CustomStringConvertible, Hashable, Sendable {
     case nothingUnderstood
   }
 
+  /// Which kind of failure this is.
   public let code: Code
   /// What was expected, what was found, and what to do next.
   public let details: String
 
+  /// The kind, then the details.
   public var description: String { "\(code.rawValue): \(details)" }
 }

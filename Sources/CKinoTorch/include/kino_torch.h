@@ -52,12 +52,16 @@ kino_status kino_thread_count(int32_t *out) KINO_NOEXCEPT;
 bool kino_device_available(int32_t type) KINO_NOEXCEPT;
 bool kino_cpu_multiplies_bfloat16(void) KINO_NOEXCEPT;
 int64_t kino_live_tensor_count(void) KINO_NOEXCEPT;
+// Which instructions our own CPU kernels use, never more than the machine has: for tests.
+typedef enum { KINO_KERNEL_PORTABLE = 0, KINO_KERNEL_AVX512 = 1 } kino_kernel_level;
+void kino_set_kernel_level(int32_t level) KINO_NOEXCEPT;
+int32_t kino_get_kernel_level(void) KINO_NOEXCEPT;
 
 // -- Life
 void kino_tensor_free(kino_tensor *_Nullable t) KINO_NOEXCEPT;
 kino_status kino_from_bytes(const void *_Nullable bytes, size_t count, const int64_t *_Nullable shape, int32_t rank,
                             int32_t dtype, kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
-// Borrows `bytes` without a copy; `release(context)` is called when the storage dies.
+// Borrows `bytes` without a copy; `release(context)` is called once, when the storage dies or on failure.
 kino_status kino_from_mapping(void *bytes, const int64_t *_Nullable shape, int32_t rank, int32_t dtype,
                               void (*release)(void *_Nullable), void *_Nullable context,
                               kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
@@ -69,6 +73,8 @@ kino_status kino_arange(double start, double end, double step, int32_t dtype,
 // (seed, stream, i) alone.
 kino_status kino_random(bool normal, uint64_t seed, uint64_t stream, const int64_t *_Nullable shape, int32_t rank,
                         kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// The four words of one Philox block, before they become numbers.
+void kino_random_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t *words) KINO_NOEXCEPT;
 kino_status kino_copy_bytes(const kino_tensor *t, void *_Nullable into, size_t count) KINO_NOEXCEPT;
 // Address of the first element of a contiguous CPU tensor.
 kino_status kino_data(const kino_tensor *t, void *_Nullable *_Nonnull out) KINO_NOEXCEPT;

@@ -35,12 +35,10 @@ struct FrameSink {
   ///
   /// - Returns: Frames taken so far.
   mutating func append(_ pixels: Tensor) throws -> Int {
-    let bytes = ((pixels.squeezing(0).clamped(to: -1...1) + 1) * 127.5).rounded()
-      .permuted(1, 2, 3, 0).cast(to: .uint8)
-    let (frames, height, width, _) = bytes.shape4
+    let (_, _, frames, height, width) = pixels.shape5
     for index in 0..<min(frames, request.frameCount - count) {
-      let values = bytes.select(0, index).moved(to: .cpu).contiguous().scalars(UInt8.self)
-      let frame = try Frame(width: width, height: height, pixels: values)
+      let bytes = pixels.squeezing(0).slice(1, index..<index + 1).pixelBytes
+      let frame = try Frame(width: width, height: height, pixels: bytes)
         .resized(to: request.size, fit: .crop)
       if let writer { try writer.append(frame) } else { clip.append(frame) }
       if highlightIndices.contains(count) { highlights.append(frame) }

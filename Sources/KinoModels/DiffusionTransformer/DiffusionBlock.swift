@@ -11,7 +11,7 @@ struct Modulation {
   ///
   /// The table is the block's own part, `[1, 6, D]`.
   static func pair(_ time: TimeEmbedding, table: Tensor) -> (attention: Self, feedForward: Self) {
-    let parts = time.spread(time.projection + table)
+    let parts = time.spread(time.projection + table, count: 6)
     return (
       Modulation(shift: parts[0], scale: parts[1], gate: parts[2]),
       Modulation(shift: parts[3], scale: parts[4], gate: parts[5])

@@ -165,7 +165,7 @@ struct VelocityHead: Sendable {
 
   /// Maps `[B, L, D]` to `[B, L, volume * C]`.
   func callAsFunction(_ x: Tensor, time: TimeEmbedding, computeType: DType) -> Tensor {
-    let parts = time.spread(time.rows.expandingDimension(at: 2) + modulation)
+    let parts = time.spread(time.rows.expandingDimension(at: 2) + modulation, count: 2)
     let (shift, scale) = (parts[0], parts[1])
     return projection((norm(x) * (scale + 1) + shift).cast(to: computeType))
   }

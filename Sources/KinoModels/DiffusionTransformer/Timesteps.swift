@@ -27,12 +27,12 @@ struct TimeEmbedding {
   /// broadcast, or are the tokens', as they are.
   let selection: Tensor?
 
-  /// Spreads `[B, K, n, D]` to `n` tensors `[B, L, D]` or `[B, 1, D]`.
+  /// Spreads `[B, K, count, D]` to `count` tensors `[B, L, D]` or `[B, 1, D]`.
   ///
   /// A product with zeros and ones is exact, and its gradient is a product too, where that of a
   /// gather would add row by row.
-  func spread(_ values: Tensor) -> [Tensor] {
-    let (batch, rows, count, width) = values.shape4
+  func spread(_ values: Tensor, count: Int) -> [Tensor] {
+    let (batch, rows, _, width) = values.shape4
     let flat = values.reshaped(to: batch, rows, count * width)
     let spread = (selection?.matmul(flat) ?? flat).reshaped(to: batch, -1, count, width)
     return (0..<count).map { spread.select(2, $0) }

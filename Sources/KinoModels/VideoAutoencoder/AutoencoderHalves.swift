@@ -17,7 +17,8 @@ struct VideoEncoder: Sendable {
 
   init(_ scope: ParameterScope, configuration: VideoAutoencoder.Configuration) {
     let widths = ([1] + configuration.widthMultipliers).map { $0 * configuration.baseWidth }
-    input = CausalConvolution(scope["conv_in"], inputs: configuration.inputChannels, outputs: widths[0])
+    input = CausalConvolution(
+      scope["conv_in"], inputs: configuration.inputChannels, outputs: widths[0])
     stages =
       configuration.isResidual
       ? VideoEncoder.residualStages(scope["down_blocks"], widths, configuration)
@@ -36,11 +37,14 @@ struct VideoEncoder: Sendable {
     for level in 0..<widths.count - 1 {
       for index in 0..<configuration.residualBlockCount {
         let inputs = index == 0 ? widths[level] : widths[level + 1]
-        stages.append(.block(ResidualBlock(scope[stages.count], inputs: inputs, outputs: widths[level + 1])))
+        stages.append(
+          .block(ResidualBlock(scope[stages.count], inputs: inputs, outputs: widths[level + 1])))
       }
       guard level < widths.count - 2 else { continue }
       let isTemporal = configuration.temporalDownsampling[level]
-      stages.append(.down(Downsampler(scope[stages.count], channels: widths[level + 1], isTemporal: isTemporal)))
+      stages.append(
+        .down(Downsampler(scope[stages.count], channels: widths[level + 1], isTemporal: isTemporal))
+      )
     }
     return stages
   }
@@ -51,15 +55,18 @@ struct VideoEncoder: Sendable {
     (0..<widths.count - 1).map { level in
       let (inputs, outputs) = (widths[level], widths[level + 1])
       let blocks = (0..<configuration.residualBlockCount).map {
-        ResidualBlock(scope[level]["resnets"][$0], inputs: $0 == 0 ? inputs : outputs, outputs: outputs)
+        ResidualBlock(
+          scope[level]["resnets"][$0], inputs: $0 == 0 ? inputs : outputs, outputs: outputs)
       }
       let isDown = level < widths.count - 2
       let isTemporal = isDown && configuration.temporalDownsampling[level]
       let down =
-        isDown ? Downsampler(scope[level]["downsampler"], channels: outputs, isTemporal: isTemporal) : nil
+        isDown
+        ? Downsampler(scope[level]["downsampler"], channels: outputs, isTemporal: isTemporal) : nil
       return .level(
         blocks, down,
-        AveragingShortcut(inputs: inputs, outputs: outputs, time: isTemporal ? 2 : 1, space: isDown ? 2 : 1))
+        AveragingShortcut(
+          inputs: inputs, outputs: outputs, time: isTemporal ? 2 : 1, space: isDown ? 2 : 1))
     }
   }
 
@@ -98,7 +105,8 @@ struct VideoDecoder: Sendable {
   init(_ scope: ParameterScope, configuration: VideoAutoencoder.Configuration) {
     let multipliers = Array(configuration.widthMultipliers.reversed())
     let widths = ([multipliers[0]] + multipliers).map { $0 * configuration.decoderWidth }
-    input = CausalConvolution(scope["conv_in"], inputs: configuration.latentChannels, outputs: widths[0])
+    input = CausalConvolution(
+      scope["conv_in"], inputs: configuration.latentChannels, outputs: widths[0])
     middle = MiddleBlock(scope["mid_block"], channels: widths[0])
     levels = (0..<multipliers.count).map {
       VideoDecoder.level(scope["up_blocks"][$0], index: $0, widths, configuration)
@@ -109,7 +117,8 @@ struct VideoDecoder: Sendable {
   }
 
   private static func level(
-    _ scope: ParameterScope, index: Int, _ widths: [Int], _ configuration: VideoAutoencoder.Configuration
+    _ scope: ParameterScope, index: Int, _ widths: [Int],
+    _ configuration: VideoAutoencoder.Configuration
   ) -> Level {
     let isResidual = configuration.isResidual
     // The 2.1 form's upsampler halves the channels on the way.
@@ -125,7 +134,8 @@ struct VideoDecoder: Sendable {
       outputs: isResidual ? outputs : outputs / 2, isTemporal: isTemporal)
     let shortcut =
       isResidual
-      ? RepeatingShortcut(inputs: inputs, outputs: outputs, time: isTemporal ? 2 : 1, space: 2) : nil
+      ? RepeatingShortcut(inputs: inputs, outputs: outputs, time: isTemporal ? 2 : 1, space: 2)
+      : nil
     return Level(blocks: blocks, up: up, shortcut: shortcut)
   }
 

@@ -7,7 +7,10 @@ struct CausalConvolution: Sendable {
   let path: String
   let reach: Int  // frames of the past it sees
 
-  init(_ scope: ParameterScope, inputs: Int, outputs: Int, kernel: Int = 3, initializer: Initializer? = nil) {
+  init(
+    _ scope: ParameterScope, inputs: Int, outputs: Int, kernel: Int = 3,
+    initializer: Initializer? = nil
+  ) {
     path = scope.path
     reach = kernel - 1
     convolution = Convolution(
@@ -27,7 +30,8 @@ struct CausalConvolution: Sendable {
     let frame = Frames.flattened(x)
     let y = frame.convolved(
       weight: convolution.weight.select(2, reach).cast(to: x.dtype),
-      bias: convolution.bias?.cast(to: x.dtype), stride: [1, 1], padding: Array(convolution.padding.dropFirst()))
+      bias: convolution.bias?.cast(to: x.dtype), stride: [1, 1],
+      padding: Array(convolution.padding.dropFirst()))
     return Frames.restored(y, batch: x.size(0))
   }
 }
@@ -104,7 +108,8 @@ struct FrameAttention: Sendable {
     let frames = Frames.flattened(x)
     let (count, channels, height, width) = frames.shape4
     let heads = project(norm(frames))  // [B * F, 3C, H, W]
-      .permuted(0, 2, 3, 1).reshaped(to: count, 1, height * width, channels * 3).chunked(3, along: -1)
+      .permuted(0, 2, 3, 1).reshaped(to: count, 1, height * width, channels * 3).chunked(
+        3, along: -1)
     let y = scaledDotProductAttention(queries: heads[0], keys: heads[1], values: heads[2])
       .reshaped(to: count, height, width, channels).permuted(0, 3, 1, 2)  // [B * F, C, H, W]
     return x + Frames.restored(output(y), batch: x.size(0))

@@ -14,7 +14,8 @@ struct Downsampler: Sendable {
     temporal =
       isTemporal
       ? Convolution(
-        scope["time_conv"], inputs: channels, outputs: channels, kernel: [3, 1, 1], stride: [2, 1, 1])
+        scope["time_conv"], inputs: channels, outputs: channels, kernel: [3, 1, 1],
+        stride: [2, 1, 1])
       : nil
   }
 
@@ -42,13 +43,15 @@ struct Upsampler: Sendable {
       scope["resample"][1], inputs: channels, outputs: outputs, kernel: [3, 3], padding: [1, 1])
     temporal =
       isTemporal
-      ? Convolution(scope["time_conv"], inputs: channels, outputs: channels * 2, kernel: [3, 1, 1]) : nil
+      ? Convolution(scope["time_conv"], inputs: channels, outputs: channels * 2, kernel: [3, 1, 1])
+      : nil
   }
 
   func callAsFunction(_ x: Tensor, _ stream: inout CausalStream) -> Tensor {
     let frames = Frames.flattened(doubledFrames(x, &stream))
     let (_, _, height, width) = frames.shape4
-    return Frames.restored(spatial(frames.upsampledNearest(to: [height * 2, width * 2])), batch: x.size(0))
+    return Frames.restored(
+      spatial(frames.upsampledNearest(to: [height * 2, width * 2])), batch: x.size(0))
   }
 
   /// The clip's first frame passes and is not part of the history that the others see.
@@ -60,11 +63,13 @@ struct Upsampler: Sendable {
     return concatenate([first, doubled(x.slice(2, from: 1), temporal, &stream)], along: 2)
   }
 
-  private func doubled(_ x: Tensor, _ temporal: Convolution, _ stream: inout CausalStream) -> Tensor {
+  private func doubled(_ x: Tensor, _ temporal: Convolution, _ stream: inout CausalStream) -> Tensor
+  {
     let (batch, channels, frames, height, width) = x.shape5
     return temporal(stream.extend(x, by: 2, for: path))  // [B, 2C, F, H, W]
       .reshaped(to: batch, 2, channels, frames, height, width)
-      .permuted(0, 2, 3, 1, 4, 5).reshaped(to: batch, channels, frames * 2, height, width).channelsLast()
+      .permuted(0, 2, 3, 1, 4, 5).reshaped(to: batch, channels, frames * 2, height, width)
+      .channelsLast()
   }
 }
 

@@ -36,7 +36,8 @@ struct CausalStream {
     if missing > 0 {
       let (batch, channels, _, height, width) = x.shape5
       pieces.insert(
-        .zeros([batch, channels, missing, height, width], dtype: x.dtype, device: x.device).channelsLast(), at: 0)
+        .zeros([batch, channels, missing, height, width], dtype: x.dtype, device: x.device)
+          .channelsLast(), at: 0)
     }
     let extended = concatenate(pieces, along: 2)
     keep(count, of: extended, for: layer)

@@ -4,21 +4,33 @@ extension VideoAutoencoder {
   /// The 2.1 form compresses 4x8x8 with plain blocks; the 2.2 form (``isResidual``) folds 2x2 pixels
   /// into channels first, adds parameter-free shortcuts and compresses 4x16x16.
   public struct Configuration: Codable, Hashable, Sendable {
+    /// Channels of the encoder at full size, in `1...4096`.
     public var baseWidth: Int
-    /// `nil`: as the encoder.
+    /// Channels of the decoder at full size; `nil`: as the encoder.
     public var decoderBaseWidth: Int?
+    /// Channels of a latent, in `1...1024`.
     public var latentChannels: Int
+    /// Channels of each level as multiples of the base width, full size first; 1 to 6 levels.
     public var widthMultipliers: [Int]
+    /// Residual blocks per level of the encoder; the decoder has one more.
     public var residualBlockCount: Int
+    /// Whether the step below each level but the last also halves the frames.
     public var temporalDownsampling: [Bool]
+    /// Whether levels have parameter-free shortcuts around them: the 2.2 form.
     public var isResidual: Bool
+    /// Channels the encoder takes: 3 per pixel of a patch.
     public var inputChannels: Int
+    /// Channels the decoder gives, as many as ``inputChannels``.
     public var outputChannels: Int
+    /// Pixels per side folded into channels; `nil`: 1.
     public var patchSize: Int?
-    /// Per-channel statistics of the encoder's means over the training data.
+    /// The mean of each latent channel over the training data.
     public var latentMean: [Double]
+    /// The standard deviation of each latent channel over the training data, above 0.
     public var latentStandardDeviation: [Double]
+    /// Frames per latent frame after the first: 2 to the number of temporal steps.
     public var temporalScale: Int
+    /// Pixels per side of a latent position: the patch times 2 per step.
     public var spatialScale: Int
 
     enum CodingKeys: String, CodingKey {
@@ -38,21 +50,29 @@ extension VideoAutoencoder {
       case spatialScale = "scale_factor_spatial"
     }
 
-    /// A 2.2-form autoencoder (4x16x16) of the given widths.
+    /// A 2.2-form autoencoder that compresses 4x16x16.
+    ///
+    /// - Parameters:
+    ///   - baseWidth: Channels of the encoder at full size.
+    ///   - decoderBaseWidth: Channels of the decoder at full size.
+    ///   - latentChannels: Channels of a latent.
+    ///   - residualBlockCount: Residual blocks per level of the encoder.
+    ///   - patch: Pixels per side folded into channels: 2 as published, or 4, which saves the
+    ///     costliest level. The last two of the levels that remain also halve time.
     public init(
-      baseWidth: Int, decoderBaseWidth: Int, latentChannels: Int, widthMultipliers: [Int] = [1, 2, 4, 4],
-      residualBlockCount: Int = 2
+      baseWidth: Int, decoderBaseWidth: Int, latentChannels: Int, residualBlockCount: Int = 2,
+      patch: Int = 2
     ) {
       self.baseWidth = baseWidth
       self.decoderBaseWidth = decoderBaseWidth
       self.latentChannels = latentChannels
-      self.widthMultipliers = widthMultipliers
       self.residualBlockCount = residualBlockCount
-      temporalDownsampling = [false, true, true]
+      widthMultipliers = patch == 4 ? [1, 2, 2] : [1, 2, 4, 4]
+      temporalDownsampling = patch == 4 ? [true, true] : [false, true, true]
       isResidual = true
-      inputChannels = 12
-      outputChannels = 12
-      patchSize = 2
+      inputChannels = 3 * patch * patch
+      outputChannels = inputChannels
+      patchSize = patch
       latentMean = Array(repeating: 0, count: latentChannels)
       latentStandardDeviation = Array(repeating: 1, count: latentChannels)
       temporalScale = 4
@@ -76,7 +96,8 @@ extension VideoAutoencoder {
       outputChannels = try value(.outputChannels, 3)
       patchSize = try values.decodeIfPresent(Int.self, forKey: .patchSize)
       latentMean = try value(.latentMean, Configuration.publishedMean)
-      latentStandardDeviation = try value(.latentStandardDeviation, Configuration.publishedDeviation)
+      latentStandardDeviation = try value(
+        .latentStandardDeviation, Configuration.publishedDeviation)
       temporalScale = try value(.temporalScale, 4)
       spatialScale = try value(.spatialScale, 8)
       try validate()
@@ -91,26 +112,39 @@ extension VideoAutoencoder {
       try require(1...6 ~= levels, "expected 1 to 6 dim_mult, found \(levels)")
       try require(
         temporalDownsampling.count == levels - 1,
-        "expected \(levels - 1) temperal_downsample for \(levels) dim_mult, found \(temporalDownsampling.count)")
+        "expected \(levels - 1) temperal_downsample for \(levels) dim_mult, "
+          + "found \(temporalDownsampling.count)")
       try require(
-        widthMultipliers.allSatisfy { 1...64 ~= $0 } && 1...4096 ~= baseWidth && 1...4096 ~= decoderWidth
+        widthMultipliers.allSatisfy { 1...64 ~= $0 } && 1...4096 ~= baseWidth
+          && 1...4096 ~= decoderWidth
           && 1...1024 ~= latentChannels && 1...16 ~= residualBlockCount && 1...8 ~= patch,
         "a size is out of range")
       try require(
         latentMean.count == latentChannels && latentStandardDeviation.count == latentChannels,
-        "z_dim is \(latentChannels), latents_mean has \(latentMean.count), latents_std \(latentStandardDeviation.count)")
+        "z_dim is \(latentChannels), latents_mean has \(latentMean.count), "
+          + "latents_std \(latentStandardDeviation.count)")
       try require(
-        latentStandardDeviation.allSatisfy { $0 > 0 && $0.isFinite } && latentMean.allSatisfy(\.isFinite),
+        latentStandardDeviation.allSatisfy { $0 > 0 && $0.isFinite }
+          && latentMean.allSatisfy(\.isFinite),
         "latents_std must be positive and finite")
       try require(
         inputChannels == 3 * patch * patch && outputChannels == inputChannels,
-        "patch \(patch) needs \(3 * patch * patch) channels, found \(inputChannels) in and \(outputChannels) out")
+        "patch \(patch) needs \(3 * patch * patch) channels, "
+          + "found \(inputChannels) in and \(outputChannels) out")
       let (temporal, spatial) = (1 << temporalDownsampling.count { $0 }, patch << (levels - 1))
+      let (deepest, above) = (
+        widthMultipliers[levels - 1], levels > 1 ? widthMultipliers[levels - 2] : 1
+      )
+      try require(
+        !isResidual || above % deepest == 0,
+        "the last level's shortcut can't widen: dim_mult ends in \(above), \(deepest)")
       try require(
         temporalScale == temporal && spatialScale == spatial,
-        "the blocks compress \(temporal)x\(spatial)x\(spatial), the scale factors say \(temporalScale)x\(spatialScale)")
+        "the blocks compress \(temporal)x\(spatial)x\(spatial), "
+          + "the scale factors say \(temporalScale)x\(spatialScale)x\(spatialScale)")
     }
 
+    /// Channels of the decoder at full size.
     public var decoderWidth: Int { decoderBaseWidth ?? baseWidth }
     /// Pixels per side folded into channels.
     public var patch: Int { patchSize ?? 1 }

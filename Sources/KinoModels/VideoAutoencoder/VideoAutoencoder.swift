@@ -3,11 +3,12 @@ public import KinoTensor
 
 /// Compresses video in space and time, causally, and restores it.
 ///
-/// The Wan autoencoder (arXiv:2503.20314, section 3), in its 2.1 and 2.2 forms. The first frame becomes
-/// its own latent and every later group of ``Configuration/temporalScale`` frames one more, so a picture
-/// is a clip of one frame. Differs from the published code in that a clip may be processed whole or in
-/// pieces of any length, with one and the same result.
+/// The Wan autoencoder (arXiv:2503.20314, section 3), in its 2.1 and 2.2 forms. The first frame
+/// becomes its own latent and every later group of ``Configuration/temporalScale`` frames one more,
+/// so a picture is a clip of one frame. Differs from the published code in that a clip may be
+/// processed whole or in pieces of any length, with one and the same result.
 public struct VideoAutoencoder: Sendable {
+  /// The shape it was built in.
   public let configuration: Configuration
   private let encoder: VideoEncoder
   private let decoder: VideoDecoder
@@ -21,7 +22,8 @@ public struct VideoAutoencoder: Sendable {
     encoder = VideoEncoder(scope["encoder"], configuration: configuration)
     moments = CausalConvolution(
       scope["quant_conv"], inputs: channels * 2, outputs: channels * 2, kernel: 1)
-    restored = CausalConvolution(scope["post_quant_conv"], inputs: channels, outputs: channels, kernel: 1)
+    restored = CausalConvolution(
+      scope["post_quant_conv"], inputs: channels, outputs: channels, kernel: 1)
     decoder = VideoDecoder(scope["decoder"], configuration: configuration)
   }
 
@@ -37,15 +39,20 @@ public struct VideoAutoencoder: Sendable {
     return encode(pixels, computeType: computeType, &stream)
   }
 
-  func encode(_ pixels: Tensor, computeType: DType, _ stream: inout CausalStream) -> LatentDistribution {
-    let patched = Patches.folded(pixels, patch: configuration.patch).cast(to: computeType).channelsLast()
+  func encode(_ pixels: Tensor, computeType: DType, _ stream: inout CausalStream)
+    -> LatentDistribution
+  {
+    let patched = Patches.folded(pixels, patch: configuration.patch).cast(to: computeType)
+      .channelsLast()
     let parts = moments(encoder(patched, &stream), &stream).cast(to: .float32).chunked(2, along: 1)
     return LatentDistribution(mean: parts[0], logVariance: parts[1].clamped(to: -30...20))
   }
 
   /// Decodes all latents at once.
   ///
-  /// - Parameter latents: `[B, Z, f, h, w]`, float, not normalised.
+  /// - Parameters:
+  ///   - latents: `[B, Z, f, h, w]`, float, not normalised.
+  ///   - computeType: The type the layers compute in.
   /// - Returns: Pixels `[B, 3, F, H, W]`, float32, not limited to `-1...1`: training needs what lies
   ///   outside.
   public func decode(_ latents: Tensor, computeType: DType = .float32) -> Tensor {

@@ -3,13 +3,14 @@ public struct CaptionGrammar: Sendable {
   /// Makes the grammar; it has no settings.
   public init() {}
 
-  /// Returns a caption.
+  /// Describes a scene.
   ///
   /// - Parameters:
   ///   - scene: What to describe.
   ///   - length: How much to tell.
   ///   - language: The language to write in.
   ///   - seed: Chooses among paraphrases; the same seed gives the same caption.
+  /// - Returns: One or more sentences.
   public func caption(
     for scene: Scene, length: CaptionLength, language: CaptionLanguage = .english, seed: UInt64
   ) -> String {

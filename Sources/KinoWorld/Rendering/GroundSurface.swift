@@ -16,12 +16,8 @@ struct GroundSurface {
     }
   }
 
-  /// Returns the reflectance at a point.
-  ///
-  /// - Parameters:
-  ///   - across: Width in metres that a pixel covers.
-  /// - along: Length in metres that it covers in the direction of view, `(x, z)` of which is
-  /// `view`.
+  /// The reflectance at a point, averaged over what a pixel covers: `across` metres wide and
+  /// `along` metres long in the direction of `view`.
   @inline(__always)
   func albedo(_ x: Float, _ z: Float, across: Float, along: Float, view: Vector, noise: Noise)
     -> Vector

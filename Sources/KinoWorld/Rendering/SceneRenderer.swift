@@ -31,10 +31,12 @@ public struct SceneRenderer: Sendable {
   /// Draws a clip.
   ///
   /// - Parameters:
+  ///   - scene: What is seen.
   ///   - frameCount: Number of frames, at least 0.
   ///   - framesPerSecond: Frames per second of the scene's time, above 0.
   ///   - startTime: The scene's time at the first frame, in seconds.
   ///   - threads: Frames drawn at the same time, at least 1; does not change the result.
+  /// - Returns: The frames, in the renderer's size.
   public func render(
     _ scene: Scene, frameCount: Int, framesPerSecond: Double, startTime: Double = 0,
     threads: Int = 1

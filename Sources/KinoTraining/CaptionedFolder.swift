@@ -1,0 +1,101 @@
+internal import Foundation
+internal import KinoMedia
+
+/// A folder of clips and pictures with captions: `.txt` files beside them, or `manifest.jsonl`.
+struct CaptionedFolder: Sendable {
+  /// One file with its caption.
+  struct Item: Sendable {
+    let path: String
+    let caption: String
+    let width: Int
+    let height: Int
+    let seconds: Double
+    let isPicture: Bool
+  }
+
+  private let items: [Item]
+
+  private struct Line: Decodable {
+    var file: String
+    var caption: String
+  }
+
+  init(path: String) throws {
+    let manifest = path + "/manifest.jsonl"
+    let pairs =
+      FileManager.default.fileExists(atPath: manifest)
+      ? try Self.manifest(manifest, folder: path) : Self.captionFiles(path)
+    items = try pairs.map(Self.item)
+    guard !items.isEmpty else {
+      throw TrainingError(
+        .dataNotFound,
+        "\(path): expected clips or pictures with captions (`clip.mp4` and `clip.txt`, or manifest.jsonl), found none."
+      )
+    }
+  }
+
+  private static func manifest(_ path: String, folder: String) throws -> [(
+    file: String, caption: String
+  )] {
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    return try text.split(separator: "\n").enumerated().map { number, line in
+      do {
+        let line = try JSONDecoder().decode(Line.self, from: Data(line.utf8))
+        return (folder + "/" + line.file, line.caption)
+      } catch {
+        throw TrainingError(
+          .dataNotFound,
+          "\(path), line \(number + 1): expected an object with `file` and `caption`, found \(line.prefix(80))."
+        )
+      }
+    }
+  }
+
+  private static func captionFiles(_ folder: String) -> [(file: String, caption: String)] {
+    let names = (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? [])
+      .sorted()
+    return names.compactMap { name in
+      guard (name as NSString).pathExtension != "txt", !name.hasPrefix(".") else { return nil }
+      let text = folder + "/" + (name as NSString).deletingPathExtension + ".txt"
+      guard let caption = try? String(contentsOfFile: text, encoding: .utf8) else { return nil }
+      return (folder + "/" + name, caption.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+  }
+
+  private static func item(_ pair: (file: String, caption: String)) throws -> Item {
+    let info = try MediaInfo.probe(pair.file)
+    let seconds = info.durationSeconds ?? 0
+    return Item(
+      path: pair.file, caption: pair.caption, width: info.width, height: info.height,
+      seconds: seconds,
+      isPicture: (info.frameCount ?? 1) <= 1)
+  }
+
+  /// Files whose own shape is nearest to the bucket's among common shapes, and which are long enough.
+  func items(fitting bucket: TrainingConfiguration.Bucket) -> [Item] {
+    let shape = log(Double(bucket.width) / Double(bucket.height))
+    return items.filter { item in
+      let own = log(Double(item.width) / Double(item.height))
+      return abs(own - shape) < 0.3 && (bucket.frames == 1 || !item.isPicture)
+    }
+  }
+}
+
+extension CaptionedFolder.Item {
+  /// The bucket's number of frames from a place given by `part`, resized to its shape.
+  func clip(
+    _ bucket: TrainingConfiguration.Bucket, part: Double, framesPerSecond: Double
+  ) throws -> Clip {
+    let length = Double(bucket.frames) / framesPerSecond
+    let clip = try Clip.read(
+      path,
+      ReadOptions(
+        size: FrameSize(width: bucket.width, height: bucket.height), fit: .crop,
+        framesPerSecond: bucket.frames > 1 ? framesPerSecond : nil,
+        startSeconds: max(0, seconds - length) * part, frameLimit: bucket.frames))
+    // A clip a little too short stands still at its end.
+    let missing = bucket.frames - clip.frameCount
+    return missing <= 0
+      ? clip : (0..<missing).reduce(clip) { longer, _ in longer + clip[(clip.frameCount - 1)...] }
+  }
+}

@@ -1,0 +1,89 @@
+internal import Dispatch
+internal import Foundation
+internal import KinoMedia
+internal import KinoNN
+internal import KinoTensor
+internal import KinoWorld
+internal import Synchronization
+
+/// Numbered clips with captions: sample `n` of a bucket is always the same scene or file.
+struct CaptionedSource: Sendable {
+  private let settings: TrainingConfiguration.DataSettings
+  private let seed: UInt64
+  private let russian: Double
+  private let folders: [(weight: Double, folder: CaptionedFolder)]
+
+  init(settings: TrainingConfiguration.DataSettings, seed: UInt64, russian: Double) throws {
+    self.settings = settings
+    self.seed = seed
+    self.russian = russian
+    folders = try settings.folders.filter { $0.weight > 0 }.map {
+      ($0.weight, try CaptionedFolder(path: NSString(string: $0.path).expandingTildeInPath))
+    }
+  }
+
+  private enum Sample {
+    case scene(Scene)
+    case file(CaptionedFolder.Item, part: Double)
+  }
+
+  private func sample(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Sample {
+    var random = RandomSource(seed: seed ^ stableHash(bucket.name), drawCount: UInt64(index) << 8)
+    let candidates = folders.map { ($0.weight, $0.folder.items(fitting: bucket)) }.filter {
+      !$0.1.isEmpty
+    }
+    var left = random.uniform() * (settings.world + candidates.reduce(0) { $0 + $1.0 })
+    for (weight, items) in candidates {
+      left -= weight
+      if left < 0 || settings.world == 0 {
+        return .file(items[random.integer(below: items.count)], part: random.uniform())
+      }
+    }
+    return .scene(.random(seed: UInt64(random.uniform() * 0x1p53), split: .training))
+  }
+
+  /// A caption of a sample; scenes have many, by `seed`.
+  func caption(_ index: Int, of bucket: TrainingConfiguration.Bucket, seed: UInt64) -> String {
+    switch sample(index, of: bucket) {
+    case .file(let item, _): return item.caption
+    case .scene(let scene):
+      var random = RandomSource(seed: seed)
+      let language: CaptionLanguage = random.uniform() < russian ? .russian : .english
+      let lengths = CaptionLength.allCases
+      return CaptionGrammar().caption(
+        for: scene, length: lengths[random.integer(below: lengths.count)], language: language,
+        seed: seed)
+    }
+  }
+
+  /// The pixels of samples, made on all cores.
+  func pixels(_ indices: Range<Int>, of bucket: TrainingConfiguration.Bucket) throws -> PixelBatch {
+    let made = Mutex<[Int: Result<Clip, any Error>]>([:])
+    DispatchQueue.concurrentPerform(iterations: indices.count) { offset in
+      let result = Result { try clip(indices.lowerBound + offset, of: bucket) }
+      made.withLock { $0[offset] = result }
+    }
+    let clips = try made.withLock { made in
+      try (0..<indices.count).compactMap { try made[$0]?.get() }
+    }
+    return PixelBatch(
+      bytes: clips.flatMap(\.pixels),
+      shape: [indices.count, bucket.frames, bucket.height, bucket.width, 3])
+  }
+
+  private func clip(_ index: Int, of bucket: TrainingConfiguration.Bucket) throws -> Clip {
+    switch sample(index, of: bucket) {
+    case .file(let item, let part):
+      return try item.clip(bucket, part: part, framesPerSecond: settings.framesPerSecond)
+    case .scene(let scene):
+      return Clip(
+        SceneRenderer(width: bucket.width, height: bucket.height).render(
+          scene, frameCount: bucket.frames, framesPerSecond: settings.framesPerSecond))
+    }
+  }
+}
+
+extension TrainingConfiguration.Bucket {
+  /// `WIDTHxHEIGHTxFRAMES`.
+  var name: String { "\(width)x\(height)x\(frames)" }
+}

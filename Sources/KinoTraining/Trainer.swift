@@ -1,0 +1,67 @@
+public import Foundation
+
+/// What happens in a training run, for whoever shows it.
+public enum TrainingEvent: Sendable {
+  /// The run goes on from a checkpoint.
+  case resumed(step: Int)
+  /// A line of the log: means since the last one.
+  case step(Int, of: Int, figures: [String: Double])
+  /// Figures on data that is never trained on.
+  case heldOut(step: Int, figures: [String: Double])
+  /// A checkpoint or a sheet of samples is complete.
+  case wrote(URL)
+}
+
+/// Trains what a configuration describes: an autoencoder, or a transformer with its text encoder.
+///
+/// ```swift
+/// let trainer = try Trainer(TrainingConfiguration(contentsOf: url)) { print($0) }
+/// try trainer.run()
+/// try trainer.export(to: folder)
+/// ```
+public struct Trainer {
+  private let runner: any Runner
+
+  /// Prepares a run, going on from the newest checkpoint in its output folder.
+  ///
+  /// - Parameters:
+  ///   - configuration: What to train, on what.
+  ///   - report: Called on the thread that trains.
+  /// - Throws: ``TrainingError`` if data is missing, a checkpoint does not fit or the output folder
+  ///   can't be written; errors of the autoencoder's files.
+  public init(
+    _ configuration: TrainingConfiguration, report: @escaping (TrainingEvent) -> Void
+  ) throws {
+    if configuration.transformer != nil {
+      let task = try TransformerTask(configuration)
+      runner = try TrainingRun(task, configuration: configuration, report: report)
+    } else {
+      let task = try AutoencoderTask(configuration)
+      runner = try TrainingRun(task, configuration: configuration, report: report)
+    }
+  }
+
+  /// Trains until the last step, or until `shouldStop`, which is asked after every step; a checkpoint
+  /// is written either way.
+  ///
+  /// - Returns: Whether the last step was reached.
+  /// - Throws: ``TrainingError`` where a loss or gradient is not finite, or the disk refuses.
+  @discardableResult
+  public func run(shouldStop: () -> Bool = { false }) throws -> Bool {
+    try runner.run(shouldStop: shouldStop)
+  }
+
+  /// Writes the averaged parameters as a model that Kino and diffusers load.
+  ///
+  /// - Parameter folder: Made, or replaced when the new one is complete.
+  /// - Throws: An error of the files.
+  public func export(to folder: URL) throws { try runner.export(to: folder) }
+}
+
+/// A run whose task is forgotten.
+protocol Runner {
+  func run(shouldStop: () -> Bool) throws -> Bool
+  func export(to folder: URL) throws
+}
+
+extension TrainingRun: Runner {}

@@ -1,0 +1,324 @@
+internal import Foundation
+internal import Kino
+internal import KinoDiffusion
+internal import KinoMedia
+internal import KinoModels
+internal import KinoNN
+internal import KinoTensor
+internal import KinoWeights
+internal import KinoWorld
+
+/// Trains a ``DiffusionTransformer`` and its text encoder together, on the canvas.
+///
+/// Every sample is a canvas with a random pattern of known frames: known tokens are clean, carry
+/// timestep 0 and are left out of the loss. That is what makes extending, looping and connecting
+/// trained abilities. Flow matching with logit-normal timesteps (arXiv:2403.03206), shifted towards
+/// noise as the canvas grows.
+final class TransformerTask: TrainingTask {
+  struct Batch {
+    let latents: Tensor  // [B, C, f, h, w], normalised
+    let captions: [String]
+  }
+
+  private let configuration: TrainingConfiguration
+  private let settings: TrainingConfiguration.TransformerSettings
+  private let computeType: DType
+  private let source: CaptionedSource
+  private let autoencoder: VideoAutoencoder
+  private let autoencoderFolder: URL
+  private let tokenizer: SentencePieceTokenizer
+  let parameters: [(key: String, value: Tensor)]
+  private let networks: CaptionedNetworks
+  private var stores: [String: LatentStore] = [:]
+
+  init(_ configuration: TrainingConfiguration) throws {
+    guard let settings = configuration.transformer else {
+      throw TrainingError(.invalidConfiguration, "training configuration: expected `transformer`")
+    }
+    self.configuration = configuration
+    self.settings = settings
+    computeType = configuration.precision.dtype
+    source = try CaptionedSource(
+      settings: configuration.data, seed: configuration.seed, russian: settings.russian)
+    autoencoderFolder = URL(
+      fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
+    autoencoder = try Self.loadAutoencoder(autoencoderFolder, computeType: computeType)
+    tokenizer = try Self.tokenizer(configuration, settings)
+    let transformer = ParameterRegistry(seed: configuration.seed)
+    let text = ParameterRegistry(seed: configuration.seed + 1)
+    let model = settings.model(channels: autoencoder.configuration.latentChannels)
+    let textModel = settings.textModel(vocabulary: tokenizer.vocabularySize)
+    networks = CaptionedNetworks(
+      transformer: DiffusionTransformer(transformer.root, configuration: model),
+      encoder: UMT5Encoder(text.root, configuration: textModel), tokenizer: tokenizer,
+      computeType: computeType)
+    parameters =
+      transformer.parameters.map { (key: "transformer." + $0.key, value: $0.value) }
+      + text.parameters.map { (key: "text_encoder." + $0.key, value: $0.value) }
+  }
+
+  private static func loadAutoencoder(_ folder: URL, computeType: DType) throws -> VideoAutoencoder
+  {
+    let configuration = try ConfigurationFile.read(
+      VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
+    let registry = ParameterRegistry(try WeightSet(inFolder: folder), computeType: computeType)
+    let autoencoder = VideoAutoencoder(registry.root, configuration: configuration)
+    try registry.validate()
+    return autoencoder
+  }
+
+  /// The run's tokenizer, trained on captions the first time.
+  private static func tokenizer(
+    _ configuration: TrainingConfiguration, _ settings: TrainingConfiguration.TransformerSettings
+  ) throws -> SentencePieceTokenizer {
+    let folder = configuration.outputFolder.appendingPathComponent("tokenizer")
+    let path = folder.appendingPathComponent("spiece.model").path
+    if !FileManager.default.fileExists(atPath: path) {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      let grammar = CaptionGrammar()
+      let captions = (0..<20000).map { index -> String in
+        let scene = Scene.random(seed: UInt64(index), split: .any)
+        let language: CaptionLanguage = index % 4 == 0 ? .russian : .english
+        return grammar.caption(
+          for: scene, length: CaptionLength.allCases[index % 3], language: language,
+          seed: UInt64(index))
+      }
+      try SentencePieceTrainer(vocabularySize: settings.text.vocabulary).train(
+        on: captions, writingTo: path)
+    }
+    return try SentencePieceTokenizer(contentsOf: path)
+  }
+
+  // MARK: - Batches
+
+  func batch(step: Int) throws -> Batch {
+    var random = RandomSource(
+      seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(step) << 16)
+    let bucket = Self.bucket(configuration.buckets, random.uniform())
+    let available = settings.latents.count(at: step)
+    let store = try filled(bucket, to: available)
+    let indices = (0..<bucket.batch).map { _ in random.integer(below: available) }
+    let captions = indices.enumerated().map { position, index in
+      let seed = UInt64(step) &* 4096 &+ UInt64(position)
+      return random.uniform() < settings.captionDropout
+        ? "" : source.caption(index, of: bucket, seed: seed)
+    }
+    return Batch(latents: try store.latents(at: indices), captions: captions)
+  }
+
+  private static func bucket(
+    _ buckets: [TrainingConfiguration.Bucket], _ draw: Double
+  ) -> TrainingConfiguration.Bucket {
+    var left = draw * buckets.reduce(0) { $0 + $1.weight }
+    return buckets.first { bucket in
+      left -= bucket.weight
+      return left < 0
+    } ?? buckets[buckets.count - 1]
+  }
+
+  /// A bucket's store with at least `count` samples.
+  private func filled(_ bucket: TrainingConfiguration.Bucket, to count: Int) throws -> LatentStore {
+    var store = try stores[bucket.name] ?? openStore(bucket)
+    let frameBytes = bucket.frames * bucket.width * bucket.height
+    let group = max(1, min(8, 1 << 21 / frameBytes))
+    while store.count < count {
+      let pixels = try source.pixels(store.count..<min(count, store.count + group), of: bucket)
+        .pixels
+      try withoutGradient {
+        try store.append(
+          autoencoder.normalized(autoencoder.encode(pixels, computeType: computeType).mean))
+      }
+    }
+    stores[bucket.name] = store
+    return store
+  }
+
+  private func openStore(_ bucket: TrainingConfiguration.Bucket) throws -> LatentStore {
+    let shape = autoencoder.configuration
+    let folder = configuration.outputFolder.appendingPathComponent(
+      "latents-\(try weightsHash(autoencoderFolder).short)")
+    return try LatentStore(
+      folder: folder, name: bucket.name,
+      shape: [
+        shape.latentChannels, shape.latentFrames(bucket.frames), bucket.height / shape.spatialScale,
+        bucket.width / shape.spatialScale,
+      ])
+  }
+
+  // MARK: - Loss
+
+  func loss(
+    _ batch: Batch, random: inout RandomSource
+  ) throws -> (loss: Tensor, figures: [String: Double]) {
+    let (count, _, frames, height, width) = batch.latents.shape5
+    let tokens = frames * height * width / networks.transformer.configuration.patchVolume
+    let sigmas = try TrainingSigmas().draw(
+      count, shift: settings.shift.shift(tokens: tokens), from: &random)
+    let patterns = try (0..<count).map { _ in
+      try KnownFramePatterns().known(frames: frames, from: &random)
+    }
+    let noise = random.normal(batch.latents.shape)
+    let errors = networks.errors(
+      batch.latents, noise: noise, sigmas: sigmas, known: patterns, captions: batch.captions)
+    return (errors.mean(), ["loss_\(tokens)_tokens": withoutGradient { errors.mean().item() }])
+  }
+
+  // MARK: - Evaluation
+
+  private func averaged(_ averages: [(key: String, value: Tensor)]) -> CaptionedNetworks {
+    func registry(_ prefix: String) -> ParameterRegistry {
+      var values: [String: Tensor] = [:]
+      for (key, value) in averages where key.hasPrefix(prefix) {
+        values[String(key.dropFirst(prefix.count))] = value
+      }
+      return ParameterRegistry(names: Set(values.keys)) { values[$0] }
+    }
+    return CaptionedNetworks(
+      transformer: DiffusionTransformer(
+        registry("transformer.").root, configuration: networks.transformer.configuration),
+      encoder: UMT5Encoder(
+        registry("text_encoder.").root, configuration: networks.encoder.configuration),
+      tokenizer: tokenizer, computeType: computeType)
+  }
+
+  /// The loss on unseen combinations, at fixed noise levels and noise.
+  func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
+    let networks = averaged(averages)
+    let bucket =
+      configuration.buckets.filter { $0.weight > 0 }.max { $0.weight < $1.weight }
+      ?? configuration.buckets[0]
+    let scenes = (0..<16).map { Scene.random(seed: UInt64(700_000 + $0), split: .heldOut) }
+    let clips = scenes.map {
+      SceneRenderer(width: bucket.width, height: bucket.height).render(
+        $0, frameCount: bucket.frames, framesPerSecond: configuration.data.framesPerSecond)
+    }
+    let latents = concatenate(
+      clips.map {
+        autoencoder.normalized(autoencoder.encode(Clip($0).tensor, computeType: computeType).mean)
+      },
+      along: 0)
+    let captions = scenes.map { CaptionGrammar().caption(for: $0, length: .sentence, seed: 1) }
+    var noise = RandomSource(seed: 1)
+    let errors = networks.errors(
+      latents, noise: noise.normal(latents.shape),
+      sigmas: scenes.indices.map { (Double($0) + 0.5) / 16 },
+      known: scenes.map { _ in Array(repeating: false, count: latents.size(2)) }, captions: captions
+    )
+    return ["held_out_loss": errors.mean().item()]
+  }
+
+  /// Prompts of combinations that are never trained on, and plain ones.
+  static let samplePrompts = [
+    "a red ball bounces", "a shiny blue cube spins on grass at sunset",
+    "a green cone slides to the right",
+    "a yellow cylinder and a purple ball on sand",
+    "a gold ring rolls to the left on snow, overcast sky",
+    "a big orange pyramid, the camera orbits around it",
+  ]
+
+  func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
+    let networks = averaged(averages)
+    let bucket =
+      configuration.buckets.filter { $0.frames > 1 && $0.weight > 0 }.max { $0.weight < $1.weight }
+      ?? configuration.buckets[0]
+    let rows = try Self.samplePrompts.enumerated().map { index, prompt in
+      ContactSheet.Row(try generate(prompt, bucket, seed: UInt64(index), networks), label: prompt)
+    }
+    let sheet = ContactSheet(
+      rows: rows, columnCount: 6, tileSize: FrameSize(width: bucket.width, height: bucket.height))
+    try sheet.render().write(to: url.path, WriteOptions(overwrite: true))
+  }
+
+  private func generate(
+    _ prompt: String, _ bucket: TrainingConfiguration.Bucket, seed: UInt64,
+    _ networks: CaptionedNetworks
+  ) throws -> Clip {
+    let model = autoencoder.configuration
+    let canvas = try Canvas.free(
+      LatentShape(
+        channels: model.latentChannels, frames: model.latentFrames(bucket.frames),
+        height: bucket.height / model.spatialScale, width: bucket.width / model.spatialScale))
+    let schedule = try FlowMatchingSchedule(
+      stepCount: 14, shift: settings.shift.shift(tokens: canvas.shape.tokenCount), spacing: .uniPC)
+    let text = networks.text([prompt, ""])
+    let guidance = settings.defaults.guidance
+    let latents = try UniPCSampler().sample(
+      canvas, noise: canvas.noise(seed: seed), schedule: schedule
+    ) {
+      latents, moment in
+      let both = stack([latents, latents])
+      let timesteps = Timesteps.perSample(
+        Tensor([Float](repeating: Float(moment.timestep), count: 2)))
+      let velocity = networks.transformer(
+        both, timesteps: timesteps, text: text, computeType: self.computeType)
+      return velocity.select(0, 1) + (velocity.select(0, 0) - velocity.select(0, 1)) * guidance
+    }
+    let pixels = autoencoder.decode(
+      autoencoder.denormalized(latents.expandingDimension(at: 0)), computeType: computeType)
+    return Clip(tensor: pixels.select(0, 0), framesPerSecond: configuration.data.framesPerSecond)
+  }
+
+  // MARK: - Export
+
+  func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
+    try ModelExport(
+      configuration: configuration, settings: settings, autoencoderFolder: autoencoderFolder,
+      transformer: networks.transformer.configuration, text: networks.encoder.configuration
+    ).write(averages, to: folder)
+  }
+}
+
+/// The two networks that learn together, and the way a caption goes through them.
+struct CaptionedNetworks {
+  let transformer: DiffusionTransformer
+  let encoder: UMT5Encoder
+  let tokenizer: SentencePieceTokenizer
+  let computeType: DType
+
+  /// Rows of text that the transformer attends to, most of them padding, as in published models.
+  static let textRows = 512
+
+  /// The context of captions, padded to the longest.
+  func text(_ captions: [String]) -> TextContext {
+    // A caption of our own grammar can always be tokenised; an unreadable one counts as empty.
+    let ids = captions.map { (try? tokenizer.encode($0, maximumLength: Self.textRows)) ?? [1] }
+    let length = ids.map(\.count).max() ?? 1
+    var padded = [Int64](repeating: 0, count: ids.count * length)
+    var present = [Float](repeating: 0, count: ids.count * length)
+    for (row, own) in ids.enumerated() {
+      for (column, id) in own.enumerated() {
+        padded[row * length + column] = Int64(id)
+        present[row * length + column] = 1
+      }
+    }
+    let mask = Tensor(present, shape: [ids.count, length])
+    let states = encoder(
+      inputIDs: Tensor(padded, shape: [ids.count, length]), mask: mask, computeType: computeType)
+    return transformer.textContext(
+      states, mask: mask, paddedTo: Self.textRows, computeType: computeType)
+  }
+
+  /// The mean squared error of the velocity over the free latents, one number per sample.
+  func errors(
+    _ latents: Tensor, noise: Tensor, sigmas: [Double], known: [[Bool]], captions: [String]
+  ) -> Tensor {
+    let (count, channels, frames, height, width) = latents.shape5
+    let free = Tensor(
+      known.flatMap { $0.map { $0 ? Float(0) : 1 } }, shape: [count, 1, frames, 1, 1])
+    let sigma = Tensor(sigmas.map(Float.init), shape: [count, 1, 1, 1, 1]) * free
+    let noisy = FlowMatching.noised(latents, with: noise, sigma: sigma)
+    let values = Tensor(sigmas.flatMap { [0, Float($0 * 1000)] }, shape: [count, 2])
+    let patch = transformer.configuration.patchSize
+    let perFrame = (height / patch[1]) * (width / patch[2])
+    let index = free.reshaped(to: count, frames, 1).expanded(to: count, frames, perFrame)
+      .reshaped(to: count, frames * perFrame).cast(to: .int64)
+    let velocity = transformer(
+      noisy, timesteps: .perToken(values: values, index: index), text: text(captions),
+      computeType: computeType)
+    let squared = (velocity - FlowMatching.velocity(clean: latents, noise: noise)).squared() * free
+    let counted =
+      free.sum(along: 1, 2, 3, 4).clamped(to: 1...Double(frames))
+      * Double(channels * height * width)
+    return squared.sum(along: 1, 2, 3, 4) / counted
+  }
+}

@@ -1,0 +1,149 @@
+import Foundation
+import KinoModels
+import KinoTensor
+import KinoWeights
+import Testing
+
+@testable import KinoTraining
+
+/// Tiny runs of the real tasks, as YAML in the way a user writes them.
+private struct TinyRuns {
+  let folder: URL
+
+  private func text(_ name: String, steps: Int, _ model: String) -> String {
+    """
+    output: \(folder.path)/\(name)
+    seed: 3
+    steps: \(steps)
+    precision: float32
+    optimizer: {learning_rate: 1.0e-3, warmup_steps: 1, decay_fraction: 0, weight_decay: 0.01, beta2: 0.99, clip_norm: 1, average_decay: 0.9}
+    buckets:
+      - {width: 32, height: 32, frames: 5, batch: 2, weight: 1}
+      - {width: 64, height: 32, frames: 1, batch: 2, weight: 1}
+    data: {world: 1, folders: [], frames_per_second: 12}
+    schedule: {checkpoint_minutes: 9, log_steps: 1, held_out_steps: 0, sample_steps: 0}
+    \(model)
+    """
+  }
+
+  private func configuration(_ name: String, _ text: String) throws -> TrainingConfiguration {
+    let url = folder.appendingPathComponent(name + ".yaml")
+    try Data(text.utf8).write(to: url)
+    return try TrainingConfiguration(contentsOf: url)
+  }
+
+  func autoencoder(_ name: String, steps: Int) throws -> TrainingConfiguration {
+    try configuration(
+      name,
+      text(
+        name, steps: steps,
+        "autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4, squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4}"
+      ))
+  }
+
+  func transformer(_ name: String, steps: Int) throws -> TrainingConfiguration {
+    try configuration(
+      name,
+      text(
+        name, steps: steps,
+        """
+        transformer:
+          autoencoder: \(folder.path)/vae
+          heads: 2
+          head_width: 16
+          layers: 1
+          feed_forward_width: 32
+          text: {vocabulary: 700, width: 16, heads: 2, head_width: 8, layers: 1, feed_forward_width: 16}
+          latents: {initial: 3, per_step: 1, limit: 8}
+          caption_dropout: 0.2
+          russian: 0.2
+          base_shift: 1.5
+          base_tokens: 80
+          defaults: {name: tiny, width: 64, height: 64, frames: 5, steps: 2, guidance: 2}
+        """))
+  }
+
+  /// Runs to a step and gives the loss of every step.
+  @discardableResult
+  func run(_ configuration: TrainingConfiguration, stoppingAt stop: Int? = nil) throws -> [Int:
+    Double]
+  {
+    var losses: [Int: Double] = [:]
+    var steps = 0
+    let trainer = try Trainer(configuration) { event in
+      if case .step(let step, _, let figures) = event { losses[step] = figures["loss"] }
+    }
+    try trainer.run {
+      steps += 1
+      return steps == stop
+    }
+    return losses
+  }
+
+  /// The bytes of the newest checkpoint's parameters.
+  func parameters(_ configuration: TrainingConfiguration) throws -> Data {
+    let newest = try #require(TrainingState.checkpoints(in: configuration.outputFolder).last)
+    return try Data(contentsOf: newest.url.appendingPathComponent("parameters.safetensors"))
+  }
+}
+
+private func withRuns(_ body: (TinyRuns) throws -> Void) throws {
+  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+    "kino-\(UUID().uuidString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  try body(TinyRuns(folder: folder))
+}
+
+@Suite("Training the networks", .serialized)
+struct TaskTests {
+  @Test("an autoencoder learns, and exports a model that loads with its statistics")
+  func autoencoder() throws {
+    try withRuns { runs in
+      let configuration = try runs.autoencoder("ae", steps: 24)
+      let losses = try runs.run(configuration)
+      let (early, late) = ((1...4).compactMap { losses[$0] }, (21...24).compactMap { losses[$0] })
+      #expect(late.reduce(0, +) < early.reduce(0, +) * 0.9)
+      let target = runs.folder.appendingPathComponent("vae")
+      try Trainer(configuration) { _ in }.export(to: target)
+      let shape = try ConfigurationFile.read(
+        VideoAutoencoder.Configuration.self, at: target.appendingPathComponent("config.json"))
+      #expect(shape.latentStandardDeviation.contains { $0 != 1 })
+      let autoencoder = try WeightSet(inFolder: target).load {
+        VideoAutoencoder($0, configuration: shape)
+      }
+      #expect(autoencoder.encode(.zeros([1, 3, 5, 32, 32])).mean.shape == [1, 4, 2, 2, 2])
+    }
+  }
+
+  @Test(
+    "a transformer stopped and started again has the parameters of an unbroken run, bit for bit")
+  func transformerResumes() throws {
+    try withRuns { runs in
+      let autoencoder = try runs.autoencoder("ae", steps: 1)
+      try runs.run(autoencoder)
+      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      let (whole, broken) = (
+        try runs.transformer("whole", steps: 5), try runs.transformer("broken", steps: 5)
+      )
+      try runs.run(whole)
+      try runs.run(broken, stoppingAt: 2)
+      try runs.run(broken)
+      #expect(try runs.parameters(whole) == runs.parameters(broken))
+      let model = runs.folder.appendingPathComponent("model")
+      try Trainer(whole) { _ in }.export(to: model)
+      let folder = try ModelFolder(at: model)
+      for component in ["transformer", "text_encoder", "vae"] {
+        #expect(try !folder.weights(of: component).tensors.isEmpty)
+      }
+    }
+  }
+
+  @Test("a missing autoencoder is an error before any work")
+  func missingAutoencoder() throws {
+    try withRuns { runs in
+      let configuration = try runs.transformer("lost", steps: 1)
+      #expect(throws: (any Error).self) { try Trainer(configuration) { _ in } }
+    }
+  }
+}
