@@ -103,7 +103,8 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "KinoTestSupport", dependencies: ["KinoTensor", "KinoWeights"],
+      name: "KinoTestSupport",
+      dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "KinoModels"],
       path: "Tests/KinoTestSupport", exclude: ["Goldens"]),
     .testTarget(name: "KinoTensorTests", dependencies: ["KinoTensor", "KinoTestSupport"]),
     .testTarget(name: "KinoNNTests", dependencies: ["KinoNN", "KinoTestSupport"]),
@@ -117,9 +118,16 @@ let package = Package(
     .testTarget(
       name: "KinoMediaTests", dependencies: ["KinoMedia"], resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
-    .testTarget(name: "KinoTests", dependencies: ["Kino", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoTests",
+      dependencies: [
+        "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoTestSupport",
+      ]),
     .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),
-    .testTarget(name: "KinoCommandTests", dependencies: ["KinoMedia"]),
+    // Depends on the program, which its tests run.
+    .testTarget(
+      name: "KinoCommandTests",
+      dependencies: ["KinoCommand", "Kino", "KinoMedia", "KinoTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx20

@@ -106,6 +106,14 @@ bool kino_device_available(int32_t type) noexcept {
   }
 }
 
+bool kino_cpu_multiplies_bfloat16() noexcept {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 void kino_tensor_free(kino_tensor *t) noexcept {
   if (!t) return;
   delete t;

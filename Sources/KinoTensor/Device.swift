@@ -50,6 +50,9 @@ public enum Engine {
   /// The version of LibTorch this was built with.
   public static var version: String { String(cString: kino_torch_version()) }
 
+  /// Whether this processor multiplies bfloat16 numbers in hardware, so that they are the faster type.
+  public static var prefersBFloat16: Bool { kino_cpu_multiplies_bfloat16() }
+
   /// Tensors alive now, for leak tests.
   package static var liveTensorCount: Int { Int(kino_live_tensor_count()) }
 

@@ -11,7 +11,8 @@ final class TrainingRun<Task: TrainingTask> {
   private let configuration: TrainingConfiguration
   private let folder: URL
   private var state: TrainingState
-  private var log: MetricsLog
+  /// Opened by ``run(shouldStop:)``: an export must not tidy the log of a run that is going on.
+  private var log: MetricsLog?
   private let report: (TrainingEvent) -> Void
 
   /// Prepares a run in the configuration's output folder, going on from a checkpoint found there.
@@ -31,7 +32,6 @@ final class TrainingRun<Task: TrainingTask> {
     }
     state = TrainingState(parameters: task.parameters)
     if try state.resume(from: folder) != nil { report(.resumed(step: state.step)) }
-    log = try MetricsLog(folder: folder, step: state.step)
   }
 
   /// Trains until the last step, or until `shouldStop`, which is asked after every step.
@@ -39,6 +39,7 @@ final class TrainingRun<Task: TrainingTask> {
   /// - Returns: Whether the last step was reached.
   @discardableResult
   func run(shouldStop: () -> Bool = { false }) throws -> Bool {
+    log = try MetricsLog(folder: folder, step: state.step)
     var lastCheckpoint = Date()
     var pace = Pace()
     while state.step < configuration.steps {
@@ -46,13 +47,13 @@ final class TrainingRun<Task: TrainingTask> {
       let settings = configuration.schedule
       if state.step % settings.logSteps == 0 {
         let means = pace.means(adding: figures)
-        try log.append(step: state.step, figures: means)
+        try log?.append(step: state.step, figures: means)
         report(.step(state.step, of: configuration.steps, figures: means))
       }
       let isLast = state.step == configuration.steps || shouldStop()
       if isLast || Date().timeIntervalSince(lastCheckpoint) > settings.checkpointMinutes * 60 {
         try state.write(to: folder, configuration: configuration)
-        try log.drawChart()
+        try log?.drawChart()
         report(.wrote(folder.appendingPathComponent("checkpoint-\(state.step)")))
         lastCheckpoint = Date()
       }
@@ -93,7 +94,7 @@ final class TrainingRun<Task: TrainingTask> {
     try withoutGradient {
       if settings.heldOutSteps > 0, isLast || state.step % settings.heldOutSteps == 0 {
         let figures = try task.heldOut(averages: state.averagedParameters)
-        try log.append(step: state.step, figures: figures)
+        try log?.append(step: state.step, figures: figures)
         report(.heldOut(step: state.step, figures: figures))
       }
       if settings.sampleSteps > 0, isLast || state.step % settings.sampleSteps == 0 {

@@ -50,6 +50,7 @@ const char *kino_torch_version(void) KINO_NOEXCEPT;
 kino_status kino_set_thread_count(int32_t count) KINO_NOEXCEPT;
 kino_status kino_thread_count(int32_t *out) KINO_NOEXCEPT;
 bool kino_device_available(int32_t type) KINO_NOEXCEPT;
+bool kino_cpu_multiplies_bfloat16(void) KINO_NOEXCEPT;
 int64_t kino_live_tensor_count(void) KINO_NOEXCEPT;
 // Which instructions our own CPU kernels use, never more than the machine has: for tests.
 typedef enum { KINO_KERNEL_PORTABLE = 0, KINO_KERNEL_AVX512 = 1 } kino_kernel_level;

@@ -1,0 +1,174 @@
+import Foundation
+internal import KinoModels
+public import KinoWeights
+
+/// What a file or folder is: a clip and how it was made, or the shape of a checkpoint.
+public struct Inspection: Sendable, CustomStringConvertible {
+  /// One fact: a name in snake case and a value.
+  public typealias Fact = (name: String, value: JSONValue)
+
+  /// The facts, the most important first.
+  public private(set) var facts: [Fact] = []
+
+  /// Looks into a clip, a picture, a model folder, a folder of weights, or a safetensors file.
+  ///
+  /// - Throws: ``StudioError`` if it is none of these, and what reading it throws.
+  public init(_ path: String) throws {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw StudioError(.notInspectable, "\(path): There is no such file; check the path.")
+    }
+    let url = URL(fileURLWithPath: path)
+    if isFolder.boolValue {
+      let index = url.appendingPathComponent("model_index.json").path
+      if FileManager.default.fileExists(atPath: index) {
+        try addModel(Model(at: url))
+      } else {
+        try addFolder(url)
+      }
+    } else if path.hasSuffix(".safetensors") || path.hasSuffix(".safetensors.index.json") {
+      try addWeights(WeightSet(at: url))
+    } else {
+      try addMedia(MediaInfo.probe(path))
+    }
+  }
+
+  /// One line per fact.
+  public var description: String {
+    facts.map { "\($0.name.replacing("_", with: " ")): \(Self.text($0.value))" }
+      .joined(separator: "\n")
+  }
+
+  /// One JSON object on one line.
+  public var json: String {
+    let object = JSONValue.object(
+      Dictionary(facts.map { ($0.name, $0.value) }) { first, _ in first })
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    // Values that came out of JSON, and finite numbers, always encode.
+    return (try? encoder.encode(object)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  }
+
+  // MARK: - Clips
+
+  private mutating func addMedia(_ info: MediaInfo) throws {
+    add("kind", .string(info.durationSeconds > 0 ? "clip" : "picture"))
+    add("size", .string("\(info.width)x\(info.height)"))
+    if info.durationSeconds > 0 {
+      add("frames", .integer(info.frameCount))
+      add("frames_per_second", .number(info.framesPerSecond))
+      add("seconds", .number(info.durationSeconds))
+    }
+    add("codec", .string("\(info.codec) \(info.pixelFormat)"))
+    guard let text = info.recipe,
+      let values = try? JSONDecoder().decode([String: JSONValue].self, from: Data(text.utf8))
+    else {
+      add("recipe", .string("none: Kino did not make this file, or its metadata was removed"))
+      return
+    }
+    for (name, value) in values.sorted(by: { $0.key < $1.key }) where name != "command" {
+      add(facts.contains { $0.name == name } ? "recipe_" + name : name, value)
+    }
+    if let command = Recipe(json: text)?.command ?? values["command"]?.stringValue {
+      add("command", .string(command))
+    }
+  }
+
+  // MARK: - Models
+
+  private mutating func addModel(_ model: Model) throws {
+    add("kind", .string("model"))
+    add("name", .string(model.name))
+    add("pipeline", .string(model.folder.index.className))
+    add("hash", .string(try model.hash().hexadecimal))
+    let parts = [
+      ("transformer", model.weights.transformer), ("autoencoder", model.weights.autoencoder),
+      ("text_encoder", model.weights.textEncoder),
+    ]
+    add("parameters", .integer(parts.reduce(0) { $0 + Self.parameterCount($1.1) }))
+    for (name, weights) in parts { add("\(name)_parameters", .integer(Self.parameterCount(weights))) }
+    add("bytes", .integer(parts.reduce(0) { $0 + Self.byteCount($1.1) }))
+    let compression = model.autoencoder
+    add(
+      "compression",
+      .string(
+        "\(compression.temporalScale)x\(compression.spatialScale)x\(compression.spatialScale), "
+          + "\(compression.latentChannels) channels"))
+    add("size_multiple", .integer(model.sizeMultiple))
+    add("flow_shift", .number(model.flowShift))
+    for (name, component) in [
+      ("transformer", "transformer"), ("autoencoder", "vae"), ("text_encoder", "text_encoder"),
+    ] {
+      add(
+        "\(name)_configuration", .object(try model.folder.configuration(of: component).values))
+    }
+  }
+
+  private mutating func addFolder(_ url: URL) throws {
+    let names = try FileManager.default.contentsOfDirectory(atPath: url.path).sorted()
+    let files = names.filter { $0.hasSuffix(".safetensors") }
+    guard !files.isEmpty else {
+      throw StudioError(
+        .notInspectable,
+        "\(url.path): expected a model or weights, found no model_index.json and no .safetensors.")
+    }
+    add("kind", .string("folder of weights"))
+    for name in files {
+      let weights = try WeightSet(at: url.appendingPathComponent(name))
+      add(name, .integer(Self.parameterCount(weights)))
+    }
+    if names.contains("config.json") {
+      let file = try ConfigurationFile(at: url.appendingPathComponent("config.json"))
+      add("configuration", .object(file.values))
+    }
+  }
+
+  private mutating func addWeights(_ weights: WeightSet) throws {
+    add("kind", .string("weights"))
+    add("files", .integer(weights.files.count))
+    add("parameters", .integer(Self.parameterCount(weights)))
+    add("bytes", .integer(Self.byteCount(weights)))
+    let types = Set(weights.tensors.map(\.type.rawValue)).sorted()
+    add("types", .string(types.joined(separator: ", ")))
+    for (key, value) in weights.files.first?.metadata.sorted(by: { $0.key < $1.key }) ?? [] {
+      add("metadata_\(key)", .string(value))
+    }
+    let tensors = weights.tensors.sorted { $0.name < $1.name }.map { tensor in
+      (tensor.name, JSONValue.string("\(tensor.type.rawValue) \(tensor.shape)"))
+    }
+    add("tensors", .object(Dictionary(tensors) { first, _ in first }))
+  }
+
+  // MARK: - Internal
+
+  private mutating func add(_ name: String, _ value: JSONValue) { facts.append((name, value)) }
+
+  private static func parameterCount(_ weights: WeightSet) -> Int {
+    weights.tensors.reduce(0) { $0 + $1.elementCount }
+  }
+
+  private static func byteCount(_ weights: WeightSet) -> Int {
+    weights.tensors.reduce(0) { $0 + $1.byteCount }
+  }
+
+  private static func text(_ value: JSONValue) -> String {
+    switch value {
+    case .null: "none"
+    case .bool(let value): "\(value)"
+    case .integer(let value): "\(value)"
+    case .number(let value): value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+    case .string(let value): printable(value)
+    case .array(let values): values.map(text).joined(separator: " ")
+    case .object(let values):
+      values.sorted { $0.key < $1.key }.map { "\n  \(printable($0.key)): \(text($0.value))" }
+        .joined()
+    }
+  }
+
+  /// Without control characters, which could steer a terminal.
+  private static func printable(_ text: String) -> String {
+    String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+  }
+}

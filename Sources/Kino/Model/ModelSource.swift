@@ -1,0 +1,80 @@
+public import Foundation
+
+/// Says which model to use.
+public enum ModelSource: Hashable, Sendable {
+  /// The model that comes with Kino.
+  case bundled
+  /// A model by name, looked for in ``searchFolders``.
+  case named(String)
+  /// A model in a folder of diffusers' layout.
+  case folder(URL)
+
+  /// The name of the model that comes with Kino.
+  public static let bundledName = "kino-mini"
+
+  /// Takes a path if the text looks like one or a folder is there, else a name.
+  public init(_ text: String) {
+    var isFolder: ObjCBool = false
+    let path = NSString(string: text).expandingTildeInPath
+    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    if text.contains("/") || exists && isFolder.boolValue {
+      self = .folder(URL(fileURLWithPath: path))
+    } else {
+      self = .named(text)
+    }
+  }
+
+  /// Folders that hold named models: `Models` beside the program or above it, `Models` of the
+  /// package it was built from, and the user's own.
+  public static var searchFolders: [URL] {
+    var folders: [URL] = []
+    if let program = Bundle.main.executableURL?.resolvingSymlinksInPath() {
+      var folder = program.deletingLastPathComponent()
+      for _ in 0..<5 {
+        folders.append(folder.appendingPathComponent("Models"))
+        folder.deleteLastPathComponent()
+      }
+    }
+    let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    folders.append(package.appendingPathComponent("Models"))
+    folders += FileManager.default.urls(for: .applicationSupportDirectory, in: .userDomainMask)
+      .map { $0.appendingPathComponent("kino/models") }
+    return folders
+  }
+
+  /// Finds the model's folder.
+  ///
+  /// - Throws: ``StudioError`` with code `modelNotFound`, naming where it was looked for.
+  public func locate() throws -> URL {
+    switch self {
+    case .bundled: return try ModelSource.named(ModelSource.bundledName).locate()
+    case .named(let name): return try ModelSource.locate(name)
+    case .folder(let folder):
+      guard FileManager.default.fileExists(atPath: folder.path) else {
+        throw StudioError(
+          .modelNotFound,
+          "There is no folder \(folder.path); give the folder of a model, with model_index.json.")
+      }
+      return folder
+    }
+  }
+
+  private static func locate(_ name: String) throws -> URL {
+    let isPlain = !name.isEmpty && !name.contains("/") && !name.hasPrefix(".")
+    let folders = searchFolders
+    for folder in folders where isPlain {
+      let model = folder.appendingPathComponent(name)
+      let index = model.appendingPathComponent("model_index.json")
+      if FileManager.default.fileExists(atPath: index.path) { return model }
+    }
+    let places = folders.map(\.path).filter { FileManager.default.fileExists(atPath: $0) }
+    throw StudioError(
+      .modelNotFound,
+      """
+      There is no model named \(name.prefix(80)) in \
+      \(places.isEmpty ? "any Models folder" : places.joined(separator: ", ")); give the path of a \
+      model folder instead.
+      """)
+  }
+}

@@ -1,0 +1,136 @@
+internal import KinoDiffusion
+internal import KinoModels
+internal import KinoTensor
+internal import KinoWeights
+
+extension Plan {
+  /// Estimates a request without doing any of it; times are filled in by ``timed(by:isMeasured:)``.
+  init(_ request: ResolvedRequest, model: Model, keepsFrames: Bool) throws {
+    let shape = try model.latentShape(
+      size: request.canvasSize, frameCount: request.canvasFrameCount)
+    let windows = try model.windows(latentFrames: shape.frames).windows
+    let perWindow = windows.map { $0.frames.count / shape.patch.frames * shape.tokensPerFrame }
+    let branches = request.guidanceScale == 1 ? 1 : 2
+    let evaluations = request.stepCount * request.sampler.evaluationsPerStep * branches
+    tokenCount = shape.tokenCount
+    windowCount = windows.count
+    tokensPerWindow = perWindow.max() ?? 0
+    canvasSize = request.canvasSize.description
+    canvasFrames = request.canvasFrameCount
+    samplingOperations = perWindow.reduce(0) {
+      $0 + Double(evaluations)
+        * model.transformer.floatingPointOperations(tokens: $1, textTokens: 64)
+    }
+    decodingOperations = model.autoencoder.decodingOperations(
+      latentFrames: shape.frames, height: shape.height, width: shape.width)
+    let width = request.precision.computeType.byteCount
+    weightBytes = model.weightBytes(bytesPerNumber: width)
+    activationBytes =
+      model.transformer.activationBytes(tokens: tokensPerWindow, bytesPerNumber: width)
+      + 12 * shape.axes.reduce(4, *)
+    let chunk = Model.decodingChunk(height: shape.height, width: shape.width)
+    decodingBytes = model.autoencoder.decodingBytes(
+      latentFrames: min(chunk, shape.frames), height: shape.height, width: shape.width,
+      bytesPerNumber: width)
+    let frameBytes = request.size.width * request.size.height * 3
+    outputBytes = frameBytes * (keepsFrames ? request.frameCount : 6)
+    availableBytes = MachineMemory.availableBytes
+    (fastestSeconds, slowestSeconds, isTimeMeasured) = (0, 0, false)
+  }
+
+  /// Fills in the times from a rate in operations a second.
+  func timed(by rate: Double, isMeasured: Bool) -> Plan {
+    var plan = self
+    // A trial shows the peak; whole networks reach a part of it.
+    let range = isMeasured ? 0.7...1.2 : 0.15...0.9
+    let operations = samplingOperations + decodingOperations
+    plan.fastestSeconds = operations / (rate * range.upperBound)
+    plan.slowestSeconds = operations / (rate * range.lowerBound)
+    plan.isTimeMeasured = isMeasured
+    return plan
+  }
+}
+
+extension Plan {
+  /// Describes a smaller request of the same kind that fits, if there is one.
+  static func fitting(_ request: ResolvedRequest, model: Model, bytes: Int) -> String? {
+    let step = model.sizeMultiple
+    for halvings in 1...6 {
+      let scale = 1 / Double(1 << halvings).squareRoot()
+      func side(_ length: Int) -> Int { max(1, Int(Double(length) * scale) / step) * step }
+      let size = FrameSize(side(request.size.width), side(request.size.height))
+      let frames = max(1, request.frameCount >> (halvings / 2))
+      var smaller = GenerationRequest(request.prompt)
+      smaller.size = size
+      smaller.frameCount = frames
+      smaller.framesPerSecond = request.framesPerSecond
+      smaller.precision = request.precision
+      guard let resolved = try? smaller.validated(for: model, as: request.verb),
+        let plan = try? Plan(resolved, model: model, keepsFrames: false)
+      else { continue }
+      if plan.peakBytes <= bytes { return "\(frames) frames of \(size)" }
+    }
+    return nil
+  }
+}
+
+extension Model {
+  /// Bytes of all weights when products have numbers of so many bytes.
+  func weightBytes(bytesPerNumber: Int) -> Int {
+    [weights.autoencoder, weights.transformer, weights.textEncoder].reduce(0) { sum, set in
+      sum + set.tensors.reduce(0) { $0 + $1.elementCount * bytesPerNumber }
+    }
+  }
+}
+
+extension DiffusionTransformer.Configuration {
+  /// Bytes that one pass holds at its widest: the float32 stream and its modulation, queries, keys
+  /// and values, and the feed-forward network's hidden layer.
+  func activationBytes(tokens: Int, bytesPerNumber: Int) -> Int {
+    let stream = width * 4 * 8
+    let products = (width * 6 + feedForwardWidth * 2) * bytesPerNumber
+    return tokens * (stream + products)
+  }
+}
+
+extension VideoAutoencoder.Configuration {
+  /// The decoder's levels: channels in and out, and positions, from the latents up.
+  private func levels(
+    latentFrames: Int, height: Int, width: Int
+  ) -> [(inputs: Int, outputs: Int, positions: Double, isLast: Bool)] {
+    let widths = ([widthMultipliers[widthMultipliers.count - 1]] + widthMultipliers.reversed())
+      .map { $0 * decoderWidth }
+    let doublings = temporalDownsampling.reversed() + [false]
+    var (frames, height, width) = (Double(latentFrames), Double(height), Double(width))
+    return doublings.enumerated().map { level, doubles in
+      let positions = frames * height * width
+      if doubles { frames *= 2 }
+      (height, width) = (height * 2, width * 2)
+      return (widths[level], widths[level + 1], positions, level == doublings.count - 1)
+    }
+  }
+
+  /// Counts the floating-point operations of decoding, convolutions only.
+  func decodingOperations(latentFrames: Int, height: Int, width: Int) -> Double {
+    var sum = 0.0
+    for level in levels(latentFrames: latentFrames, height: height, width: width) {
+      let (inputs, outputs) = (Double(level.inputs), Double(level.outputs))
+      let blocks = Double(residualBlockCount + 1)
+      let first = 27 * (inputs * outputs + outputs * outputs)
+      sum += level.positions * (first + (blocks - 1) * 54 * outputs * outputs)
+      // The convolution after doubling the rows, the columns and, mostly, the frames.
+      if !level.isLast { sum += level.positions * 8 * 9 * outputs * outputs }
+    }
+    let deepest = Double(decoderWidth * widthMultipliers[widthMultipliers.count - 1])
+    sum += Double(latentFrames * height * width) * 4 * 27 * deepest * deepest
+    return 2 * sum
+  }
+
+  /// Bytes that decoding so many latent frames at once holds at its widest.
+  func decodingBytes(latentFrames: Int, height: Int, width: Int, bytesPerNumber: Int) -> Int {
+    let widest = levels(latentFrames: latentFrames, height: height, width: width)
+      .map { $0.positions * Double(max($0.inputs, $0.outputs)) }.max() ?? 0
+    let pixels = Double(latentFrames * temporalScale * height * width * spatialScale * spatialScale)
+    return Int(widest) * bytesPerNumber * 6 + Int(pixels) * 3 * 4 * 3
+  }
+}

@@ -1,0 +1,174 @@
+internal import KinoTensor
+internal import KinoWeights
+
+/// Makes clips with one model, which it keeps loaded.
+///
+/// ```swift
+/// let studio = try await Studio(model: .bundled)
+/// for try await event in studio.generate("a red ball bounces on grass", size: .init(256, 256)) {
+///   switch event {
+///   case .step(let progress): print("\(progress.index) of \(progress.count)")
+///   case .finished(let result): try result.write(to: "ball.mp4")
+///   default: break
+///   }
+/// }
+/// ```
+///
+/// Work starts when its events are iterated, and stops within one step when the iterating task is
+/// cancelled. Several pieces of work are done one after the other.
+public final class Studio: Sendable {
+  /// The model.
+  public let model: Model
+  /// Where it computes.
+  public let device: ComputeDevice
+  let actor: ModelActor
+  private let threadCount: Int?
+
+  /// Opens a model; its weights are read with the first work, or by ``warmUp(precision:)``.
+  ///
+  /// - Parameters:
+  ///   - source: Which model.
+  ///   - device: Where to compute.
+  ///   - threadCount: Threads of one operation, at least 1; `nil` uses all cores. The result does
+  ///     not depend on it.
+  /// - Throws: ``StudioError`` if there is no such model or device, and what ``Model/init(at:)``
+  ///   throws.
+  public init(
+    model source: ModelSource = .bundled, device: ComputeDevice = .cpu, threadCount: Int? = nil
+  ) async throws {
+    model = try Model(source)
+    self.device = device
+    guard device.tensorDevice.isAvailable else {
+      throw StudioError(
+        .unsupported,
+        """
+        The device \(device.rawValue) is not available to this build of LibTorch; use cpu, or build \
+        with a LibTorch for it (see scripts/bootstrap).
+        """)
+    }
+    if let threadCount, !(1...1024 ~= threadCount) {
+      throw StudioError(.invalidSetting, "threads is \(threadCount); use a number in 1...1024.")
+    }
+    self.threadCount = threadCount
+    actor = ModelActor(model, device: device.tensorDevice, threadCount: threadCount)
+  }
+
+  /// Loads the weights now.
+  ///
+  /// - Throws: `WeightsError` if they are damaged or not the model's.
+  public func warmUp(precision: Precision = .f32) async throws {
+    try await actor.prepare(precision)
+  }
+
+  // MARK: - Verbs
+
+  /// Makes a clip from words.
+  ///
+  /// What is left `nil` is the model's choice; see ``GenerationRequest`` for more settings. Faults
+  /// of the request are thrown by the iteration.
+  public func generate(
+    _ prompt: String, size: FrameSize? = nil, seconds: Double? = nil, seed: UInt64? = nil,
+    steps: Int? = nil, guidance: Double? = nil
+  ) -> GenerationEvents {
+    var request = GenerationRequest(prompt)
+    request.size = size
+    request.durationSeconds = seconds
+    request.seed = seed
+    request.stepCount = steps
+    request.guidanceScale = guidance
+    return events(of: request)
+  }
+
+  /// Makes a picture from words.
+  public func image(
+    _ prompt: String, size: FrameSize? = nil, seed: UInt64? = nil, steps: Int? = nil,
+    guidance: Double? = nil
+  ) -> GenerationEvents {
+    var request = GenerationRequest(prompt)
+    request.size = size
+    request.seed = seed
+    request.stepCount = steps
+    request.guidanceScale = guidance
+    return events(of: request, as: .image)
+  }
+
+  /// Does what a request asks.
+  ///
+  /// - Parameters:
+  ///   - request: What to make.
+  ///   - verb: A clip or a picture.
+  ///   - path: The file to write, whose extension chooses the format; frames then go there as they
+  ///     are decoded, so that memory does not grow with the length. `nil` keeps the clip in memory.
+  ///   - options: Quality of the file, and whether it may replace another.
+  /// - Returns: The events; the last is ``GenerationEvent/finished(_:)`` or
+  ///   ``GenerationEvent/wrote(_:)``.
+  public func events(
+    of request: GenerationRequest, as verb: Verb = .generate, writingTo path: String? = nil,
+    _ options: WriteOptions = WriteOptions()
+  ) -> GenerationEvents {
+    let target = path.map { RenderTarget.file($0, options) } ?? .memory
+    return GenerationEvents { [self] report in
+      let request = try request.validated(for: model, as: verb)
+      if let path { try request.requireFormat(of: path) }
+      let plan = try await plan(request, keepsFrames: path == nil)
+      try await requireMemory(for: request, plan)
+      report(.planned(plan))
+      for warning in request.warnings { report(.warning(warning)) }
+      let recipe = Recipe(request, model: model, hash: try model.hash().hexadecimal)
+      let job = try RenderJob.free(request, model: model, plan: plan)
+      try await actor.render(job, to: target, recipe: recipe, report: report)
+    }
+  }
+
+  // MARK: - Planning
+
+  /// Tells what a request would take, without doing it.
+  ///
+  /// - Throws: ``StudioError`` if it can't be done.
+  public func plan(_ request: GenerationRequest, as verb: Verb = .generate) async throws -> Plan {
+    try await plan(request.validated(for: model, as: verb), keepsFrames: false)
+  }
+
+  private func plan(_ request: ResolvedRequest, keepsFrames: Bool) async throws -> Plan {
+    let plan = try Plan(request, model: model, keepsFrames: keepsFrames)
+    let threads = await actor.threads
+    let known = SpeedRecord.rate(
+      precision: request.precision, threads: threads, device: device.tensorDevice)
+    if let known { return plan.timed(by: known, isMeasured: true) }
+    return plan.timed(by: await actor.peakRate(request.precision), isMeasured: false)
+  }
+
+  /// Refuses work that would not fit, and proposes what would.
+  private func requireMemory(for request: ResolvedRequest, _ plan: Plan) async throws {
+    let isLoaded = await actor.loadedPrecision == request.precision
+    let needed = plan.peakBytes - (isLoaded ? plan.weightBytes : 0)
+    guard let available = plan.availableBytes, needed > available else { return }
+    func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 1e8).rounded() / 10) GB" }
+    let proposal = Plan.fitting(request, model: model, bytes: available)
+    throw StudioError(
+      .notEnoughMemory,
+      """
+      \(request.frameCount) frames of \(request.size) would need about \(gigabytes(needed)) of \
+      memory, and \(gigabytes(available)) are free. \
+      \(proposal.map { "\($0) would fit." } ?? "Close other programs, or use a smaller model.")
+      """)
+  }
+}
+
+/// Where a model computes.
+public enum ComputeDevice: String, Codable, CaseIterable, Sendable {
+  /// The processor.
+  case cpu
+  /// The first NVIDIA graphics processor.
+  case cuda
+  /// The graphics processor of a Mac.
+  case mps
+
+  var tensorDevice: Device {
+    switch self {
+    case .cpu: .cpu
+    case .cuda: .cuda(0)
+    case .mps: .mps
+    }
+  }
+}

@@ -1,6 +1,0 @@
-import ArgumentParser
-
-@main
-struct KinoCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "kino")
-}

@@ -1,0 +1,35 @@
+import ArgumentParser
+import Foundation
+
+/// The `kino` command.
+@main
+struct KinoCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "kino",
+    abstract: "Makes video from words.",
+    subcommands: [
+      Generate.self, Image.self, World.self, Inspect.self, PlanCommand.self, Probe.self, Train.self,
+    ])
+
+  /// Parses, runs, and ends with the documented codes: 0 done, 1 failed, 2 wrong use, 130 stopped.
+  static func main() async {
+    BarrierSpin.restartWithShortSpin()
+    ExitStatus.requireReadableArguments()
+    let work = Task { () -> Int32 in
+      do {
+        var command = try parseAsRoot()
+        if var command = command as? any AsyncParsableCommand {
+          try await command.run()
+        } else {
+          try command.run()
+        }
+        return ExitStatus.done
+      } catch {
+        return ExitStatus.report(error)
+      }
+    }
+    let signals = StopSignals { work.cancel() }
+    let status = await work.value
+    Foundation.exit(signals.status ?? status)
+  }
+}

@@ -1,0 +1,79 @@
+public import ArgumentParser
+import Foundation
+public import Kino
+public import KinoMedia
+
+extension FrameSize: ExpressibleByArgument {
+  public init?(argument: String) { self.init(parsing: argument) }
+  public var defaultValueDescription: String { description }
+}
+
+extension Precision: ExpressibleByArgument {}
+extension SamplerKind: ExpressibleByArgument {}
+extension ComputeDevice: ExpressibleByArgument {}
+extension ProbeStage: ExpressibleByArgument {}
+
+/// Which model computes, and where.
+struct ModelOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The model: a name, or the path of a folder.", valueName: "name|path"))
+  var model: String?
+  @Option(help: "The type to compute in: f32, bf16 or int8; without it, the fastest here.")
+  var precision: Precision?
+  @Option(help: "Where to compute: cpu, cuda or mps.")
+  var device: ComputeDevice = .cpu
+  @Option(help: "Threads of one operation; without it, all cores.")
+  var threads: Int?
+
+  var source: ModelSource { model.map { ModelSource($0) } ?? .bundled }
+
+  func studio() async throws -> Studio {
+    try await Studio(model: source, device: device, threadCount: threads)
+  }
+}
+
+/// The shape of a clip.
+struct SizeOption: ParsableArguments {
+  @Option(help: ArgumentHelp("The size of the result in pixels.", valueName: "WxH"))
+  var size: FrameSize?
+}
+
+/// The length of a clip.
+struct LengthOptions: ParsableArguments {
+  @Option(help: "The length in seconds.")
+  var seconds: Double?
+  @Option(help: "The length in frames, instead of seconds.")
+  var frames: Int?
+  @Option(help: "Frames per second.")
+  var fps: Double?
+}
+
+/// How a clip is sampled.
+struct SamplingOptions: ParsableArguments {
+  @Option(help: "What not to show.")
+  var negative: String?
+  @Option(help: "The same seed gives the same frames; without it, one is drawn.")
+  var seed: UInt64?
+  @Option(help: "Sampling steps.")
+  var steps: Int?
+  @Option(help: "The strength of the prompt; 1 leaves the negative prompt out.")
+  var guidance: Double?
+  @Option(help: "How steps are made: unipc, euler or heun.")
+  var sampler: SamplerKind = .uniPC
+}
+
+/// Where the result goes.
+struct OutputOptions: ParsableArguments {
+  @Option(help: "The file to write; its extension chooses the format.")
+  var output: String?
+  @Flag(help: "Replace a file that exists.")
+  var overwrite = false
+  @OptionGroup var display: DisplayOptions
+}
+
+/// How progress is shown.
+struct DisplayOptions: ParsableArguments {
+  @Flag(help: "Tell everything as lines of JSON on standard output.")
+  var json = false
+  @Flag(help: "Show no progress.")
+  var quiet = false
+}

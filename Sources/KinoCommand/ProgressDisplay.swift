@@ -1,0 +1,169 @@
+import Foundation
+import Kino
+import KinoTraining
+
+/// Shows how work goes on: a bar on a terminal, plain lines elsewhere, or lines of JSON.
+struct ProgressDisplay: Sendable {
+  private enum Style { case bar, lines, json, quiet }
+  private let style: Style
+
+  init(_ options: DisplayOptions) {
+    if options.json {
+      style = .json
+    } else if options.quiet {
+      style = .quiet
+    } else {
+      style = isatty(STDERR_FILENO) == 1 ? .bar : .lines
+    }
+  }
+
+  /// Shows events until the last; gives the file that was written.
+  func follow(_ events: GenerationEvents) async throws -> GeneratedFile? {
+    var file: GeneratedFile?
+    do {
+      for try await event in events {
+        if case .wrote(let written) = event { file = written }
+        show(event)
+      }
+    } catch {
+      endBar()
+      throw error
+    }
+    return file
+  }
+
+  private func show(_ event: GenerationEvent) {
+    if style == .json { return output(EventRecord(event).json) }
+    switch event {
+    case .planned(let plan): if style != .quiet { note(plan.summary) }
+    case .warning(let text): note("warning: \(text)")
+    case .step(let progress):
+      let window = progress.windowCount > 1 ? " window \(progress.window)/\(progress.windowCount)" : ""
+      self.progress(
+        "step\(window)", progress.index, of: progress.count, secondsLeft: progress.secondsLeft)
+    case .decoding(let done, let count): progress("frame", done, of: count)
+    case .finished: break
+    case .wrote(let file): wrote(file.path, seed: file.recipe.seed)
+    }
+  }
+
+  /// Shows how many of some things are done.
+  func progress(_ name: String, _ done: Int, of count: Int, secondsLeft: Double? = nil) {
+    let left = secondsLeft.map { ", \(Self.time($0)) left" } ?? ""
+    switch style {
+    case .json: output(EventRecord.counted(name, done, of: count).json)
+    case .quiet: break
+    case .lines: note("\(name) \(done)/\(count)\(left)")
+    case .bar:
+      let filled = 24 * done / max(1, count)
+      let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: 24 - filled)
+      write("\r\u{1B}[K[\(bar)] \(name) \(done)/\(count)\(left)")
+    }
+  }
+
+  /// Names a finished file.
+  func wrote(_ path: String, seed: UInt64? = nil) {
+    endBar()
+    switch style {
+    case .json: output(EventRecord(event: "wrote", path: path).json)
+    case .quiet: break
+    case .bar, .lines: output(seed.map { "\(path) (seed \($0))" } ?? path)
+    }
+  }
+
+  /// Shows a plan that nothing follows.
+  func show(_ plan: Plan) {
+    var record = EventRecord(event: "planned")
+    record.plan = plan
+    output(style == .json ? record.json : plan.details)
+  }
+
+  /// Shows what happens in training.
+  func show(_ event: TrainingEvent) {
+    func figures(_ values: [String: Double]) -> String {
+      values.sorted { $0.key < $1.key }
+        .map { "\($0.key) \(($0.value * 1e5).rounded() / 1e5)" }.joined(separator: "  ")
+    }
+    switch event {
+    case .resumed(let step): line("resumed", step: step, text: "going on from step \(step)")
+    case .step(let step, let count, let values):
+      line("step", step: step, text: "step \(step)/\(count)  \(figures(values))")
+    case .heldOut(let step, let values):
+      line("held_out", step: step, text: "held out at step \(step)  \(figures(values))")
+    case .wrote(let url): if style != .quiet { line("wrote", step: nil, text: url.path) }
+    }
+  }
+
+  // MARK: - Internal
+
+  private func line(_ event: String, step: Int?, text: String) {
+    if style != .json { return style == .quiet ? () : note(text) }
+    var record = EventRecord(event: event, message: text)
+    record.step = step
+    output(record.json)
+  }
+
+  private func output(_ text: String) {
+    // Unbuffered, so that a reader of a pipe sees each line at once.
+    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+  }
+
+  private func note(_ text: String) { write(text + "\n") }
+
+  private func endBar() { if style == .bar { write("\r\u{1B}[K") } }
+
+  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+
+  static func time(_ seconds: Double) -> String {
+    if seconds < 90 { return "\(Int(seconds.rounded(.up))) s" }
+    if seconds < 5400 { return "\(Int((seconds / 60).rounded())) min" }
+    return "\((seconds / 360).rounded() / 10) h"
+  }
+}
+
+extension EventRecord {
+  /// Describes how many of some things are done.
+  static func counted(_ name: String, _ done: Int, of count: Int) -> EventRecord {
+    var record = EventRecord(event: name)
+    (record.frames, record.framesInAll) = (done, count)
+    return record
+  }
+}
+
+extension Plan {
+  private static func gigabytes(_ bytes: Int) -> String {
+    bytes < 100_000_000
+      ? "\(max(1, bytes / 1_000_000)) MB" : "\((Double(bytes) / 1e8).rounded() / 10) GB"
+  }
+
+  private var timeRange: String {
+    if slowestSeconds < 1 { return "under a second" }
+    return "\(ProgressDisplay.time(fastestSeconds)) to \(ProgressDisplay.time(slowestSeconds))"
+      + (isTimeMeasured ? "" : " (a guess: nothing long was made here yet)")
+  }
+
+  /// One line.
+  var summary: String {
+    "\(canvasFrames) frame\(canvasFrames == 1 ? "" : "s") of \(canvasSize): \(tokenCount) tokens, about "
+      + "\(Self.gigabytes(peakBytes)), \(timeRange)"
+  }
+
+  /// All of it.
+  var details: String {
+    var lines = [
+      "canvas: \(canvasFrames) frames of \(canvasSize)",
+      "tokens: \(tokenCount) in \(windowCount) window\(windowCount == 1 ? "" : "s")",
+      "operations: \(Self.tera(samplingOperations)) sampling, \(Self.tera(decodingOperations)) decoding",
+      "memory: about \(Self.gigabytes(peakBytes)) (weights \(Self.gigabytes(weightBytes)), sampling "
+        + "\(Self.gigabytes(activationBytes)), decoding \(Self.gigabytes(decodingBytes)), frames "
+        + "\(Self.gigabytes(outputBytes)))",
+    ]
+    if let availableBytes { lines.append("available: \(Self.gigabytes(availableBytes))") }
+    lines.append("time: \(timeRange)")
+    return lines.joined(separator: "\n")
+  }
+
+  private static func tera(_ operations: Double) -> String {
+    "\((operations / 1e10).rounded() / 100) TFLOP"
+  }
+}

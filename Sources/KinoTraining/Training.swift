@@ -1,0 +1,39 @@
+public import Foundation
+internal import Kino
+
+/// Trains on a thread of its own, for programs that do other things meanwhile.
+///
+/// All tensor work stays on that thread; see `ModelThread`.
+public actor Training {
+  private let thread = ModelThread(name: "kino.training")
+  private let configuration: TrainingConfiguration
+
+  /// The executor of the thread.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor {
+    thread.asUnownedSerialExecutor()
+  }
+
+  /// Reads a configuration.
+  ///
+  /// - Throws: ``TrainingError`` naming the setting at fault.
+  public init(configurationAt url: URL) throws {
+    configuration = try TrainingConfiguration(contentsOf: url)
+  }
+
+  /// Trains to the last step, or until the task is cancelled, which leaves a checkpoint.
+  ///
+  /// - Returns: Whether the last step was reached.
+  public func run(report: @escaping @Sendable (TrainingEvent) -> Void) throws -> Bool {
+    try Trainer(configuration, report: report).run { Task.isCancelled }
+  }
+
+  /// Writes the averaged parameters of the newest checkpoint as a model.
+  public func export(to folder: URL) throws {
+    guard !TrainingState.checkpoints(in: configuration.outputFolder).isEmpty else {
+      throw TrainingError(
+        .badCheckpoint,
+        "\(configuration.outputFolder.path): there is no checkpoint to export; train first.")
+    }
+    try Trainer(configuration) { _ in }.export(to: folder)
+  }
+}

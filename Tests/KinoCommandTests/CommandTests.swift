@@ -1,0 +1,125 @@
+import Foundation
+import Kino
+import KinoTestSupport
+import Testing
+
+@Suite struct CommandTests {
+  let kino: KinoProgram
+
+  init() throws { kino = try KinoProgram() }
+
+  @Test func `A clip, its sheet and its recipe`() async throws {
+    let made = try await kino.run([
+      "generate", "a red ball", "--model", "{model}", "--seed", "5", "--output", "a.mp4",
+      "--sheet", "a.png",
+    ])
+    #expect(made.status == 0)
+    #expect(made.output.contains("a.mp4 (seed 5)"))
+    #expect(made.errors.contains("step 3/3"))
+    #expect(try kino.files == ["a.mp4", "a.png"])
+    #expect(try MediaInfo.probe(kino.url("a.png").path).width > 6 * 64)
+
+    let told = try await kino.run(["inspect", "a.mp4"])
+    let line = try #require(told.output.split(separator: "\n").last { $0.hasPrefix("command: ") })
+    #expect(line.contains("kino generate 'a red ball' --model tiny --size 64x64 --frames 9 --fps 8 --seed 5"))
+    // The command that it prints makes the same file.
+    let words = line.dropFirst("command: kino ".count).replacing("'a red ball'", with: "a_red_ball")
+      .split(separator: " ").map { $0 == "a_red_ball" ? "a red ball" : $0 == "tiny" ? "{model}" : String($0) }
+    let again = try await kino.run(words + ["--output", "b.mp4", "--quiet"])
+    #expect(again.status == 0 && again.output.isEmpty && again.errors.isEmpty)
+    #expect(FileManager.default.contentsEqual(
+      atPath: kino.url("a.mp4").path, andPath: kino.url("b.mp4").path))
+  }
+
+  @Test func `Every line is JSON if asked for`() async throws {
+    let made = try await kino.run(["generate", "a red ball", "--model", "{model}", "--json"])
+    #expect(made.status == 0 && made.errors.isEmpty)
+    let events = made.objects.map { $0?["event"] }
+    #expect(events == ["planned", "step", "step", "step", "decoding", "wrote"])
+    #expect(made.objects.last??["path"] == "a-red-ball.mp4")
+    let failed = try await kino.run(["generate", "a red ball", "--model", "{model}", "--json"])
+    #expect(failed.status == 1)
+    #expect(failed.objects.last??["code"] == "outputExists")
+    let wrong = try await kino.run(["generate", "x", "--model", "{model}", "--json", "--fps", "0"])
+    #expect(wrong.status == 2)
+    #expect(wrong.objects.last??["code"] == "invalidLength")
+  }
+
+  @Test func `A picture, and a plan`() async throws {
+    let made = try await kino.run([
+      "image", "a red ball", "--model", "{model}", "--output", "a.png", "--size", "50x30",
+    ])
+    #expect(made.status == 0)
+    let info = try MediaInfo.probe(kino.url("a.png").path)
+    #expect(info.width == 50 && info.height == 30)
+    for verb in ["generate", "image"] {
+      let plan = try await kino.run(["plan", verb, "x", "--model", "{model}"])
+      #expect(plan.status == 0 && plan.output.contains("tokens: "))
+    }
+  }
+
+  @Test func `Worlds: one clip, or a data set`() async throws {
+    let one = try await kino.run([
+      "world", "a red ball bounces on grass", "--size", "32x32", "--frames", "3", "--output", "w.mp4",
+    ])
+    #expect(one.status == 0)
+    let many = try await kino.run([
+      "world", "--seed", "3", "--count", "2", "--size", "32x32", "--seconds", "0.5", "--fps", "8",
+      "--output", "data", "--language", "ru", "--held-out",
+    ])
+    #expect(many.status == 0)
+    #expect(try kino.files == ["data", "w.mp4", "w.txt"])
+    let names = try FileManager.default.contentsOfDirectory(atPath: kino.url("data").path).sorted()
+    #expect(names == ["manifest.jsonl", "world-3.mp4", "world-3.txt", "world-4.mp4", "world-4.txt"])
+    #expect(try MediaInfo.probe(kino.url("data/world-3.mp4").path).frameCount == 4)
+    let manifest = try String(contentsOf: kino.url("data/manifest.jsonl"), encoding: .utf8)
+    #expect(manifest.split(separator: "\n").count == 2)
+    let caption = try String(contentsOf: kino.url("data/world-4.txt"), encoding: .utf8)
+    #expect(manifest.contains(caption.trimmingCharacters(in: .newlines)))
+    let again = try await kino.run([
+      "world", "--seed", "3", "--count", "2", "--output", "data", "--size", "32x32",
+    ])
+    #expect(again.status == 1)
+  }
+
+  @Test func `Stages run on given tensors`() async throws {
+    func probe(_ stage: String, _ input: String?, _ output: String, _ more: [String] = []) async throws -> Int32 {
+      let files = (input.map { ["--input", $0] } ?? []) + ["--output", output]
+      return try await kino.run(["probe", stage, "--model", "{model}"] + files + more).status
+    }
+    #expect(try await probe("tokenize", nil, "ids.safetensors", ["--text", "a red ball"]) == 0)
+    let ids = try await kino.run(["inspect", "ids.safetensors"])
+    #expect(ids.output.contains("input_ids: I64 [1, "))
+    // A file without the stage's tensors, or with the wrong ones, is wrong use.
+    #expect(try await probe("decode", "ids.safetensors", "pixels.safetensors") == 2)
+    #expect(try await probe("text-encoder", "ids.safetensors", "states.safetensors") == 2)
+    #expect(try kino.files == ["ids.safetensors"])
+  }
+
+  @Test(arguments: [
+    ["generate", "x", "--model", "{model}", "--steps", "1000", "--output", "a.mp4"],
+    ["image", "x", "--model", "{model}", "--steps", "1000", "--output", "a.png"],
+  ])
+  func `Ctrl-C stops with 130 and leaves nothing`(arguments: [String]) async throws {
+    let stopped = try await kino.run(arguments, interruptAfter: "step 2/")
+    #expect(stopped.status == 130)
+    #expect(!stopped.errors.contains("step 1000/"))
+    #expect(try kino.files.isEmpty)
+  }
+
+  @Test func `It starts itself again with short barriers, and only once`() async throws {
+    let made = try await kino.run(
+      ["generate", "x", "--model", "{model}", "--output", "a.mp4"], environment: [:])
+    #expect(made.status == 0)
+    #expect(try kino.files == ["a.mp4"])
+  }
+
+  @Test(arguments: [
+    [], ["--help"], ["plan"], ["help", "generate"], ["generate", "--help"], ["probe", "--help"], ["plan", "--help"],
+  ])
+  func `Help is no error`(arguments: [String]) async throws {
+    let help = try await kino.run(arguments)
+    #expect(help.status == 0)
+    #expect(help.output.contains("USAGE: kino") && help.errors.isEmpty)
+  }
+}

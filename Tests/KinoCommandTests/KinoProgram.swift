@@ -1,0 +1,136 @@
+import Foundation
+import KinoTestSupport
+import Testing
+
+/// The built `kino` program, a folder of its own to run in, and a tiny model there.
+final class KinoProgram: Sendable {
+  let folder: URL
+
+  /// How a run ended and what it said.
+  struct Outcome: Sendable {
+    let status: Int32
+    let output: String
+    let errors: String
+
+    /// Standard output as JSON objects; `nil` where a line is none.
+    var objects: [[String: String]?] {
+      output.split(separator: "\n").map { line in
+        let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+        return object?.mapValues { "\($0)" }
+      }
+    }
+  }
+
+  /// - Parameter shared: A model folder to use instead of a new one; it is not to be changed.
+  init(shared: URL? = nil) throws {
+    folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("kino-command-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let model = folder.appendingPathComponent("model")
+    if let shared {
+      try FileManager.default.createSymbolicLink(at: model, withDestinationURL: shared)
+    } else {
+      _ = try TinyModel(at: model)
+    }
+  }
+
+  deinit { try? FileManager.default.removeItem(at: folder) }
+
+  /// The program beside the test bundle, where `swift build --build-tests` puts it.
+  static func locate() throws -> URL {
+    let places = Bundle.allBundles.map { $0.bundleURL.deletingLastPathComponent() }
+      + [Bundle.main.bundleURL, URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()]
+    let programs = places.map { $0.appendingPathComponent("kino") }
+    return try #require(
+      programs.first { FileManager.default.isExecutableFile(atPath: $0.path) },
+      "kino is not built: run swift build --build-tests; looked in \(places.map(\.path))")
+  }
+
+  /// Runs the program in the folder to its end.
+  ///
+  /// - Parameters:
+  ///   - arguments: `{model}` stands for the model's folder.
+  ///   - interruptAfter: Sends SIGINT once standard error contains this text.
+  ///   - environment: Replaces the usual one, which keeps the program from starting itself twice.
+  func run(
+    _ arguments: [String], interruptAfter: String? = nil,
+    environment: [String: String] = ["GOMP_SPINCOUNT": "1000"]
+  ) async throws -> Outcome {
+    let place = FileManager.default.temporaryDirectory
+      .appendingPathComponent("kino-said-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: place) }
+    // Files, not pipes: other programs started meanwhile would keep a pipe's end open.
+    let (output, errors) = (place.appendingPathComponent("out"), place.appendingPathComponent("err"))
+    for file in [output, errors] { try Data().write(to: file) }
+    let process = Process()
+    process.executableURL = try Self.locate()
+    process.arguments = arguments.map { $0.replacing("{model}", with: "model") }
+    process.currentDirectoryURL = folder
+    process.environment = ProcessInfo.processInfo.environment
+      .filter { $0.key != "GOMP_SPINCOUNT" }.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = try FileHandle(forWritingTo: output)
+    process.standardError = try FileHandle(forWritingTo: errors)
+    await Self.gate.enter()
+    let ended = AsyncStream<Void>.makeStream()
+    process.terminationHandler = { _ in ended.continuation.finish() }
+    do {
+      try process.run()
+    } catch {
+      await Self.gate.leave()
+      throw error
+    }
+    if let interruptAfter {
+      while process.isRunning, !(try Self.text(of: errors).contains(interruptAfter)) {
+        try await Task.sleep(for: .milliseconds(10))
+      }
+      process.interrupt()
+    }
+    for await _ in ended.stream {}
+    await Self.gate.leave()
+    return Outcome(
+      status: process.terminationReason == .exit
+        ? process.terminationStatus : -process.terminationStatus,
+      output: try Self.text(of: output), errors: try Self.text(of: errors))
+  }
+
+  private static let gate = Gate(capacity: 2)
+
+  private static func text(of file: URL) throws -> String {
+    String(decoding: try Data(contentsOf: file), as: UTF8.self)
+  }
+
+  /// What is in the folder beside the model, hidden files too.
+  var files: [String] {
+    get throws {
+      try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0 != "model" }.sorted()
+    }
+  }
+
+  func url(_ name: String) -> URL { folder.appendingPathComponent(name) }
+}
+
+/// Lets a few in at a time: every program loads LibTorch.
+private actor Gate {
+  private var free: Int
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+
+  init(capacity: Int) { free = capacity }
+
+  func enter() async {
+    if free > 0 {
+      free -= 1
+    } else {
+      await withCheckedContinuation { waiting.append($0) }
+    }
+  }
+
+  func leave() {
+    if waiting.isEmpty {
+      free += 1
+    } else {
+      waiting.removeFirst().resume()
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import Foundation
+import Kino
+import KinoTestSupport
+import Testing
+
+@Suite struct GenerationTests {
+  let folder: TinyFolder
+
+  init() throws { folder = try TinyFolder() }
+
+  @Test func `Events come in order and end with the clip`() async throws {
+    let studio = try await folder.studio()
+    var request = request()
+    request.previewInterval = 1
+    var names: [String] = []
+    var previews = 0
+    for try await event in studio.events(of: request) {
+      names.append(EventRecord(event).event)
+      if case .step(let step) = event, let preview = step.preview {
+        previews += 1
+        #expect(preview.size == FrameSize(4, 4))
+        #expect(preview.frameCount == 3)
+      }
+      if case .finished(let result) = event {
+        #expect(result.clip.size == FrameSize(64, 64))
+        #expect(result.clip.frameCount == 9)
+        #expect(result.clip.framesPerSecond == 8)
+      }
+    }
+    #expect(names == ["planned", "step", "step", "decoding", "finished"])
+    #expect(previews == 2)
+  }
+
+  @Test func `The same seed gives the same frames, another seed others`() async throws {
+    let studio = try await folder.studio()
+    let first = try await studio.clip(request(seed: 1))
+    let again = try await studio.clip(request(seed: 1))
+    let other = try await studio.clip(request(seed: 2))
+    let isSame = first != nil && first == again
+    #expect(isSame)
+    #expect(first != other)
+  }
+
+  @Test(arguments: [Precision.f32, .bf16])
+  func `The thread count does not change a bit`(precision: Precision) async throws {
+    var request = request()
+    request.precision = precision
+    request.size = FrameSize(160, 96)
+    let one = try await folder.studio(threads: 1).clip(request)
+    let two = try await folder.studio(threads: 2).clip(request)
+    let three = try await folder.studio(threads: 3).clip(request)
+    let isSame = one != nil && one == two && one == three
+    #expect(isSame)
+  }
+
+  @Test func `The prompt, the negative prompt and guidance all matter`() async throws {
+    let studio = try await folder.studio()
+    let plain = try await studio.clip(request("a red ball"))
+    let prompted = try await studio.clip(request("seven green cones at night"))
+    var negative = request("a red ball")
+    negative.negativePrompt = "blue"
+    var unguided = request("a red ball")
+    unguided.guidanceScale = 1
+    #expect(try await studio.clip(negative) != plain)
+    #expect(try await studio.clip(unguided) != plain)
+    #expect(prompted != plain)
+  }
+
+  @Test func `White space in a prompt does not matter`() async throws {
+    let studio = try await folder.studio()
+    #expect(
+      try await studio.clip(request("  a\tred \n ball ")) == studio.clip(request("a red ball")))
+  }
+
+  @Test(arguments: [
+    (FrameSize(100, 70), 3), (FrameSize(63, 65), 1), (FrameSize(16, 16), 2), (FrameSize(64, 250), 6),
+  ])
+  func `Odd sizes and lengths come out exactly`(size: FrameSize, frames: Int) async throws {
+    var request = request()
+    request.size = size
+    request.frameCount = frames
+    let clip = try await folder.studio().clip(request)
+    #expect(clip?.size == size)
+    #expect(clip?.frameCount == frames)
+  }
+
+  @Test(arguments: SamplerKind.allCases)
+  func `Every sampler works`(sampler: SamplerKind) async throws {
+    var request = request()
+    request.sampler = sampler
+    #expect(try await folder.studio().clip(request)?.frameCount == 9)
+  }
+
+  @Test func `A picture is a clip of one frame`() async throws {
+    #expect(try await folder.studio().clip(request(), as: .image)?.frameCount == 1)
+  }
+
+  @Test func `A clip longer than the window is made in windows`() async throws {
+    let studio = try await folder.studio()
+    var request = request()
+    request.frameCount = 31
+    var progress: [StepProgress] = []
+    var clip: Clip?
+    var warnings = 0
+    for try await event in studio.events(of: request) {
+      switch event {
+      case .step(let step): progress.append(step)
+      case .finished(let result): clip = result.clip
+      case .warning: warnings += 1
+      default: break
+      }
+    }
+    // 33 frames are 9 latent frames: windows of 5 that take over 2.
+    #expect(progress.map(\.window) == [1, 1, 2, 2, 3, 3])
+    #expect(progress.map(\.index) == Array(1...6))
+    #expect(progress.allSatisfy { $0.count == 6 && $0.windowCount == 3 })
+    #expect(clip?.frameCount == 31)
+    #expect(warnings == 0)
+    // The first window does not know of those after it.
+    var short = request
+    short.frameCount = 17
+    let first = try await studio.clip(short)
+    #expect(first != nil && clip?[0..<17] == first)
+  }
+
+  @Test func `Cancelling stops within a step and leaves nothing`() async throws {
+    let studio = try await folder.studio()
+    var slow = request()
+    slow.stepCount = 1000
+    let path = folder.path("cancelled.mp4")
+    let task = Task { [slow] in
+      for try await event in studio.events(of: slow, writingTo: path) {
+        if case .step(let step) = event, step.index == 3 { withUnsafeCurrentTask { $0?.cancel() } }
+      }
+    }
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["model"])
+    // The studio is free again at once.
+    #expect(try await studio.clip(request())?.frameCount == 9)
+  }
+
+  @Test func `Leaving the loop stops the work`() async throws {
+    let studio = try await folder.studio()
+    var slow = request()
+    slow.stepCount = 1000
+    for try await event in studio.events(of: slow) {
+      if case .step = event { break }
+    }
+    let start = ContinuousClock.now
+    _ = try await studio.clip(request())
+    #expect(ContinuousClock.now - start < .seconds(20))
+  }
+}
