@@ -133,7 +133,7 @@ public final class Studio: Sendable {
     let plan = try Plan(request, model: model, keepsFrames: keepsFrames)
     let threads = await actor.threads
     let known = SpeedRecord.rate(
-      precision: request.precision, threads: threads, device: device.tensorDevice)
+      model, precision: request.precision, threads: threads, device: device.tensorDevice)
     if let known { return plan.timed(by: known, isMeasured: true) }
     return plan.timed(by: await actor.peakRate(request.precision), isMeasured: false)
   }

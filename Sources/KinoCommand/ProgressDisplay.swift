@@ -154,7 +154,7 @@ extension Plan {
       "canvas: \(canvasFrames) frames of \(canvasSize)",
       "tokens: \(tokenCount) in \(windowCount) window\(windowCount == 1 ? "" : "s")",
       "operations: \(Self.tera(samplingOperations)) sampling, \(Self.tera(decodingOperations)) decoding",
-      "memory: about \(Self.gigabytes(peakBytes)) (weights \(Self.gigabytes(weightBytes)), sampling "
+      "memory: about \(Self.gigabytes(peakBytes)) with the program (weights \(Self.gigabytes(weightBytes)), sampling "
         + "\(Self.gigabytes(activationBytes)), decoding \(Self.gigabytes(decodingBytes)), frames "
         + "\(Self.gigabytes(outputBytes)))",
     ]

@@ -64,8 +64,8 @@ public struct TinyModel: Sendable {
 
   private static func write(vocabulary: Int, seed: UInt64, to folder: URL) throws {
     let autoencoder = VideoAutoencoder.Configuration(
-      baseWidth: 16, decoderBaseWidth: 16, latentChannels: 16, widthMultipliers: [1, 1, 1, 1],
-      residualBlockCount: 1)
+      baseWidth: 16, decoderBaseWidth: 16, latentChannels: 16,
+      residualBlockCount: 1, patch: 4)
     try write(autoencoder, className: "AutoencoderKLWan", seed: seed, to: folder, "vae") {
       _ = VideoAutoencoder($0, configuration: autoencoder)
     }

@@ -83,7 +83,7 @@ import Testing
     #expect(model.facts.contains { $0.name == "hash" })
     #expect(model.description.contains("parameters: "))
     let weights = try Inspection(folder.model.path + "/vae/diffusion_pytorch_model.safetensors")
-    #expect(weights.description.contains("decoder.conv_in.weight: F32 [16, 16, 3, 3, 3]"))
+    #expect(weights.description.contains("decoder.conv_in.weight: F32 [32, 16, 3, 3, 3]"))
     #expect(throws: StudioError.self) { try Inspection(folder.path("nothing")) }
     #expect(throws: StudioError.self) { try Inspection(folder.url.path) }
   }

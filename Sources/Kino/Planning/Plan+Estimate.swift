@@ -78,7 +78,12 @@ extension Model {
   /// Bytes of all weights when products have numbers of so many bytes.
   func weightBytes(bytesPerNumber: Int) -> Int {
     [weights.autoencoder, weights.transformer, weights.textEncoder].reduce(0) { sum, set in
-      sum + set.tensors.reduce(0) { $0 + $1.elementCount * bytesPerNumber }
+      sum
+        + set.tensors.reduce(0) { sum, tensor in
+          // Converted numbers lie beside the file's pages.
+          let isConverted = tensor.type.byteWidth != bytesPerNumber
+          return sum + tensor.elementCount * bytesPerNumber + (isConverted ? tensor.byteCount : 0)
+        }
     }
   }
 }
@@ -131,6 +136,7 @@ extension VideoAutoencoder.Configuration {
     let widest = levels(latentFrames: latentFrames, height: height, width: width)
       .map { $0.positions * Double(max($0.inputs, $0.outputs)) }.max() ?? 0
     let pixels = Double(latentFrames * temporalScale * height * width * spatialScale * spatialScale)
-    return Int(widest) * bytesPerNumber * 6 + Int(pixels) * 3 * 4 * 3
+    // Tensors of the widest level alive at once, the convolutions' own buffers included: measured.
+    return Int(widest * 9.5) * bytesPerNumber + Int(pixels) * 3 * 4 * 3
   }
 }

@@ -31,8 +31,13 @@ public struct Plan: Codable, Hashable, Sendable {
   /// Whether the times come from clips made here before, or from a short trial only.
   public var isTimeMeasured: Bool
 
+  /// What the program takes before any work, libraries included.
+  static let programBytes = 170_000_000
+
   /// The most memory in use at any moment, as estimated.
-  public var peakBytes: Int { weightBytes + max(activationBytes, decodingBytes) + outputBytes }
+  public var peakBytes: Int {
+    Plan.programBytes + weightBytes + max(activationBytes, decodingBytes) + outputBytes
+  }
 
   enum CodingKeys: String, CodingKey {
     case tokenCount = "tokens"

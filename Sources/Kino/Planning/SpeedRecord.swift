@@ -8,8 +8,10 @@ enum SpeedRecord {
       .appendingPathComponent("kino/speed.json")
   }
 
-  private static func key(_ precision: Precision, _ threads: Int, _ device: Device) -> String {
-    "\(device) \(precision.rawValue) \(threads)"
+  private static func key(
+    _ model: Model, _ precision: Precision, _ threads: Int, _ device: Device
+  ) -> String {
+    "\(model.name) \(device) \(precision.rawValue) \(threads)"
   }
 
   private static func read() -> [String: Double] {
@@ -18,17 +20,20 @@ enum SpeedRecord {
   }
 
   /// Operations a second of the clips made with these settings, if any was.
-  static func rate(precision: Precision, threads: Int, device: Device) -> Double? {
-    read()[key(precision, threads, device)].flatMap { $0 > 1e6 && $0.isFinite ? $0 : nil }
+  static func rate(
+    _ model: Model, precision: Precision, threads: Int, device: Device
+  ) -> Double? {
+    read()[key(model, precision, threads, device)].flatMap { $0 > 1e6 && $0.isFinite ? $0 : nil }
   }
 
   /// Notes a clip's speed; too short ones tell nothing. A cache that can't be written is no error.
   static func note(
-    operations: Double, seconds: Double, precision: Precision, threads: Int, device: Device
+    _ model: Model, operations: Double, seconds: Double, precision: Precision, threads: Int,
+    device: Device
   ) {
-    guard seconds > 2, operations > 0, let file else { return }
+    guard seconds > 2, operations > 1e11, let file else { return }
     var rates = read()
-    let name = key(precision, threads, device)
+    let name = key(model, precision, threads, device)
     let rate = operations / seconds
     rates[name] = rates[name].map { ($0 + rate) / 2 } ?? rate
     try? FileManager.default.createDirectory(

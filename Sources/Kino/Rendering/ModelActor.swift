@@ -94,7 +94,7 @@ actor ModelActor {
       model: model, networks: networks, job: job, device: device, report: report)
     let latents = try sampling.latents()
     SpeedRecord.note(
-      operations: job.plan.samplingOperations, seconds: (.now - start).inSeconds,
+      model, operations: job.plan.samplingOperations, seconds: (.now - start).inSeconds,
       precision: job.request.precision, threads: Engine.threadCount, device: device)
     return latents
   }
