@@ -32,6 +32,8 @@ struct World: AsyncParsableCommand {
   @OptionGroup var length: LengthOptions
   @Option(help: "The language of the captions: en or ru.")
   var language: CaptionLanguage = .english
+  @Option(help: "Also write a sheet of six frames of the one clip, a .png or .jpg picture.")
+  var sheet: String?
   @Flag(help: "Draw only scenes with combinations that training never shows.")
   var heldOut = false
   @OptionGroup var output: OutputOptions
@@ -40,7 +42,12 @@ struct World: AsyncParsableCommand {
     if prompt != nil && (seed != nil || heldOut) {
       throw ValidationError("Give either a prompt, or --seed and --held-out.")
     }
-    if prompt != nil && count != 1 { throw ValidationError("A prompt makes one clip; leave --count out.") }
+    if prompt != nil && count != 1 {
+      throw ValidationError("A prompt makes one clip; leave --count out.")
+    }
+    if sheet != nil && count != 1 {
+      throw ValidationError("--sheet shows one clip; leave --count out.")
+    }
     if !(1...1_000_000 ~= count) { throw ValidationError("--count must be in 1...1000000.") }
     if (seed ?? 0) > UInt64.max - UInt64(count) { throw ValidationError("--seed is too large.") }
     if length.seconds != nil && length.frames != nil {
@@ -56,8 +63,15 @@ struct World: AsyncParsableCommand {
       prompt.map { [.prompt($0)] } ?? (0..<UInt64(count)).map { .seed(first + $0) }
     let path = output.output ?? (count == 1 ? defaultName(subjects[0]) : "world")
     if count == 1 && (try? MediaFormat(path: path)) != nil {
+      let options = WriteOptions(overwrite: output.overwrite)
+      if let sheet { try ContactSheet.check(sheet, options) }
       try data.write(subjects[0], to: URL(fileURLWithPath: path))
       display.wrote(path)
+      if let sheet {
+        try ContactSheet(rows: [.init(try Clip.read(path), label: prompt)])
+          .render().write(to: sheet, options)
+        display.wrote(sheet)
+      }
     } else {
       try data.write(subjects, into: URL(fileURLWithPath: path)) { done, url in
         display.progress("clip", done, of: subjects.count)
