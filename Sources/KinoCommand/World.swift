@@ -5,6 +5,7 @@ import KinoTraining
 public import KinoWorld
 
 extension CaptionLanguage: ExpressibleByArgument {
+  /// Reads `en` or `ru`.
   public init?(argument: String) {
     switch argument {
     case "en": self = .english
@@ -40,7 +41,9 @@ struct World: AsyncParsableCommand {
     if prompt != nil && (seed != nil || heldOut) {
       throw ValidationError("Give either a prompt, or --seed and --held-out.")
     }
-    if prompt != nil && count != 1 { throw ValidationError("A prompt makes one clip; leave --count out.") }
+    if prompt != nil && count != 1 {
+      throw ValidationError("A prompt makes one clip; leave --count out.")
+    }
     if !(1...1_000_000 ~= count) { throw ValidationError("--count must be in 1...1000000.") }
     if (seed ?? 0) > UInt64.max - UInt64(count) { throw ValidationError("--seed is too large.") }
     if length.seconds != nil && length.frames != nil {
