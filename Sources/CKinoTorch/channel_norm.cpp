@@ -80,13 +80,13 @@ KINO_INLINE void backward_rows(const T *x, const float *gain, const T *dy, T *dx
                              int64_t c, bool silu) {                                                                  \
     silu ? backward_rows<T, true>(x, g, dy, dx, dg, s, n, c) : backward_rows<T, false>(x, g, dy, dx, dg, s, n, c);    \
   }                                                                                                                   \
-  void forward_any(const T *x, const float *g, T *y, int64_t n, int64_t c, bool silu) {                               \
-    uses_avx512() ? forward_wide_##NAME(x, g, y, n, c, silu) : forward_plain_##NAME(x, g, y, n, c, silu);             \
+  void forward_any(const T *x, const float *g, T *y, int64_t n, int64_t c, bool silu, bool wide) {                    \
+    wide ? forward_wide_##NAME(x, g, y, n, c, silu) : forward_plain_##NAME(x, g, y, n, c, silu);                      \
   }                                                                                                                   \
   void backward_any(const T *x, const float *g, const T *dy, T *dx, float *dg, float *s, int64_t n, int64_t c,        \
-                    bool silu) {                                                                                      \
-    uses_avx512() ? backward_wide_##NAME(x, g, dy, dx, dg, s, n, c, silu)                                              \
-                  : backward_plain_##NAME(x, g, dy, dx, dg, s, n, c, silu);                                           \
+                    bool silu, bool wide) {                                                                           \
+    wide ? backward_wide_##NAME(x, g, dy, dx, dg, s, n, c, silu)                                                      \
+         : backward_plain_##NAME(x, g, dy, dx, dg, s, n, c, silu);                                                    \
   }
 KINO_VARIANTS(float, float)
 KINO_VARIANTS(uint16_t, bfloat16)
@@ -101,8 +101,9 @@ void forward_typed(const at::Tensor &x, const at::Tensor &gain, at::Tensor &y, b
   auto *in = static_cast<const T *>(x.const_data_ptr());
   auto *out = static_cast<T *>(y.mutable_data_ptr());
   auto *g = gain.const_data_ptr<float>();
+  const bool wide = uses_avx512();
   at::parallel_for(0, rows, kBlock, [=](int64_t begin, int64_t end) {
-    forward_any(in + begin * channels, g, out + begin * channels, end - begin, channels, silu);
+    forward_any(in + begin * channels, g, out + begin * channels, end - begin, channels, silu, wide);
   });
 }
 
@@ -114,13 +115,14 @@ void backward_typed(const at::Tensor &x, const at::Tensor &gain, const at::Tenso
   auto *upstream = static_cast<const T *>(dy.const_data_ptr());
   auto *out = static_cast<T *>(dx.mutable_data_ptr());
   auto *g = gain.const_data_ptr<float>();
+  const bool wide = uses_avx512();
   auto *sums = partial.mutable_data_ptr<float>();
   at::parallel_for(0, partial.size(0), 1, [=](int64_t begin, int64_t end) {
     std::vector<float> scratch(static_cast<size_t>(channels));
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * kBlock, count = std::min(kBlock, rows - first);
       backward_any(in + first * channels, g, upstream + first * channels, out + first * channels,
-                   sums + block * channels, scratch.data(), count, channels, silu);
+                   sums + block * channels, scratch.data(), count, channels, silu, wide);
     }
   });
 }

@@ -17,8 +17,9 @@
 
 namespace kino {
 
-// Set by tests alone; starts as high as it goes.
-inline std::atomic<int32_t> kernel_level{INT32_MAX};
+// Set by tests alone, for the thread that asks; starts as high as it goes. Kernels read it before they
+// hand work to other threads.
+inline thread_local int32_t kernel_level = INT32_MAX;
 
 inline bool has_avx512() {
 #if defined(__x86_64__)
@@ -30,7 +31,7 @@ inline bool has_avx512() {
 #endif
 }
 
-inline bool uses_avx512() { return has_avx512() && kernel_level.load(std::memory_order_relaxed) >= 1; }
+inline bool uses_avx512() { return has_avx512() && kernel_level >= 1; }
 
 KINO_INLINE float load(const float *p) { return *p; }
 KINO_INLINE float load(const uint16_t *p) {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Kino
 
 /// The `kino` command.
 @main
@@ -7,6 +8,7 @@ struct KinoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kino",
     abstract: "Makes video from words.",
+    version: kinoVersion,
     subcommands: [
       Generate.self, Image.self, World.self, Inspect.self, PlanCommand.self, Probe.self, Train.self,
     ])

@@ -4,7 +4,9 @@ public import Kino
 public import KinoMedia
 
 extension FrameSize: ExpressibleByArgument {
+  /// Reads `WIDTHxHEIGHT`.
   public init?(argument: String) { self.init(parsing: argument) }
+  /// The size as it is typed.
   public var defaultValueDescription: String { description }
 }
 

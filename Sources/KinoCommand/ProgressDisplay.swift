@@ -38,7 +38,8 @@ struct ProgressDisplay: Sendable {
     case .planned(let plan): if style != .quiet { note(plan.summary) }
     case .warning(let text): note("warning: \(text)")
     case .step(let progress):
-      let window = progress.windowCount > 1 ? " window \(progress.window)/\(progress.windowCount)" : ""
+      let window =
+        progress.windowCount > 1 ? " window \(progress.window)/\(progress.windowCount)" : ""
       self.progress(
         "step\(window)", progress.index, of: progress.count, secondsLeft: progress.secondsLeft)
     case .decoding(let done, let count): progress("frame", done, of: count)

@@ -5,6 +5,7 @@ import KinoTraining
 public import KinoWorld
 
 extension CaptionLanguage: ExpressibleByArgument {
+  /// Reads `en` or `ru`.
   public init?(argument: String) {
     switch argument {
     case "en": self = .english

@@ -56,7 +56,7 @@ public enum Engine {
   /// Tensors alive now, for leak tests.
   package static var liveTensorCount: Int { Int(kino_live_tensor_count()) }
 
-  /// The instructions that our own CPU kernels use.
+  /// The instructions that our own CPU kernels use when called from this thread.
   package enum KernelLevel: Int32, Sendable { case portable, avx512 }
 
   /// At first the best that this machine has, which a higher value stands for too. Set by tests

@@ -47,7 +47,8 @@ public struct WorldDataset: Sendable {
 
   /// Throws `StudioError` where a setting is out of range.
   public func validate() throws {
-    func require(_ holds: Bool, _ code: StudioError.Code, _ text: @autoclosure () -> String) throws {
+    func require(_ holds: Bool, _ code: StudioError.Code, _ text: @autoclosure () -> String) throws
+    {
       if !holds { throw StudioError(code, text()) }
     }
     let (short, long) = (min(size.width, size.height), max(size.width, size.height))
@@ -147,12 +148,17 @@ public struct WorldDataset: Sendable {
       var kino, verb, prompt, size, command: String?
       var seed: UInt64?
       var frames: Int
-      var frames_per_second: Double
+      var framesPerSecond: Double
+
+      enum CodingKeys: String, CodingKey {
+        case kino, verb, prompt, size, command, seed, frames
+        case framesPerSecond = "frames_per_second"
+      }
     }
     var words = ["kino world"]
     var recipe = WorldRecipe(
       kino: kinoVersion, verb: "world", size: size.description, frames: frameCount,
-      frames_per_second: framesPerSecond)
+      framesPerSecond: framesPerSecond)
     switch subject {
     case .prompt(let prompt):
       recipe.prompt = prompt

@@ -80,7 +80,10 @@ import Testing
     ["inspect", "."],
     ["inspect", "bad.safetensors"],
     ["probe", "decode", "--model", "{model}", "--input", "nothing", "--output", "o.safetensors"],
-    ["probe", "decode", "--model", "{model}", "--input", "bad.safetensors", "--output", "o.safetensors"],
+    [
+      "probe", "decode", "--model", "{model}", "--input", "bad.safetensors", "--output",
+      "o.safetensors",
+    ],
     ["world", "--output", "taken.mp4"],
     ["world", "--count", "2", "--output", "taken.png"],
   ]

@@ -21,14 +21,19 @@ import Testing
 
     let told = try await kino.run(["inspect", "a.mp4"])
     let line = try #require(told.output.split(separator: "\n").last { $0.hasPrefix("command: ") })
-    #expect(line.contains("kino generate 'a red ball' --model tiny --size 64x64 --frames 9 --fps 8 --seed 5"))
+    #expect(
+      line.contains(
+        "kino generate 'a red ball' --model tiny --size 64x64 --frames 9 --fps 8 --seed 5"))
     // The command that it prints makes the same file.
     let words = line.dropFirst("command: kino ".count).replacing("'a red ball'", with: "a_red_ball")
-      .split(separator: " ").map { $0 == "a_red_ball" ? "a red ball" : $0 == "tiny" ? "{model}" : String($0) }
+      .split(separator: " ").map {
+        $0 == "a_red_ball" ? "a red ball" : $0 == "tiny" ? "{model}" : String($0)
+      }
     let again = try await kino.run(words + ["--output", "b.mp4", "--quiet"])
     #expect(again.status == 0 && again.output.isEmpty && again.errors.isEmpty)
-    #expect(FileManager.default.contentsEqual(
-      atPath: kino.url("a.mp4").path, andPath: kino.url("b.mp4").path))
+    #expect(
+      FileManager.default.contentsEqual(
+        atPath: kino.url("a.mp4").path, andPath: kino.url("b.mp4").path))
   }
 
   @Test func `Every line is JSON if asked for`() async throws {
@@ -60,7 +65,8 @@ import Testing
 
   @Test func `Worlds: one clip, or a data set`() async throws {
     let one = try await kino.run([
-      "world", "a red ball bounces on grass", "--size", "32x32", "--frames", "3", "--output", "w.mp4",
+      "world", "a red ball bounces on grass", "--size", "32x32", "--frames", "3", "--output",
+      "w.mp4",
     ])
     #expect(one.status == 0)
     let many = try await kino.run([
@@ -70,7 +76,8 @@ import Testing
     #expect(many.status == 0)
     #expect(try kino.files == ["data", "w.mp4", "w.txt"])
     let names = try FileManager.default.contentsOfDirectory(atPath: kino.url("data").path).sorted()
-    #expect(names == ["manifest.jsonl", "world-3.mp4", "world-3.txt", "world-4.mp4", "world-4.txt"])
+    #expect(
+      names == ["manifest.jsonl", "world-3.mp4", "world-3.txt", "world-4.mp4", "world-4.txt"])
     #expect(try MediaInfo.probe(kino.url("data/world-3.mp4").path).frameCount == 4)
     let manifest = try String(contentsOf: kino.url("data/manifest.jsonl"), encoding: .utf8)
     #expect(manifest.split(separator: "\n").count == 2)
@@ -83,7 +90,9 @@ import Testing
   }
 
   @Test func `Stages run on given tensors`() async throws {
-    func probe(_ stage: String, _ input: String?, _ output: String, _ more: [String] = []) async throws -> Int32 {
+    func probe(_ stage: String, _ input: String?, _ output: String, _ more: [String] = [])
+      async throws -> Int32
+    {
       let files = (input.map { ["--input", $0] } ?? []) + ["--output", output]
       return try await kino.run(["probe", stage, "--model", "{model}"] + files + more).status
     }
@@ -115,7 +124,8 @@ import Testing
   }
 
   @Test(arguments: [
-    [], ["--help"], ["plan"], ["help", "generate"], ["generate", "--help"], ["probe", "--help"], ["plan", "--help"],
+    [], ["--help"], ["plan"], ["help", "generate"], ["generate", "--help"], ["probe", "--help"],
+    ["plan", "--help"],
   ])
   func `Help is no error`(arguments: [String]) async throws {
     let help = try await kino.run(arguments)

@@ -22,6 +22,7 @@ final class KinoProgram: Sendable {
   }
 
   /// - Parameter shared: A model folder to use instead of a new one; it is not to be changed.
+  /// - Throws: An error of the files.
   init(shared: URL? = nil) throws {
     folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("kino-command-\(UUID().uuidString)")
@@ -38,8 +39,12 @@ final class KinoProgram: Sendable {
 
   /// The program beside the test bundle, where `swift build --build-tests` puts it.
   static func locate() throws -> URL {
-    let places = Bundle.allBundles.map { $0.bundleURL.deletingLastPathComponent() }
-      + [Bundle.main.bundleURL, URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()]
+    let places =
+      Bundle.allBundles.map { $0.bundleURL.deletingLastPathComponent() }
+      + [
+        Bundle.main.bundleURL,
+        URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent(),
+      ]
     let programs = places.map { $0.appendingPathComponent("kino") }
     return try #require(
       programs.first { FileManager.default.isExecutableFile(atPath: $0.path) },
@@ -51,7 +56,9 @@ final class KinoProgram: Sendable {
   /// - Parameters:
   ///   - arguments: `{model}` stands for the model's folder.
   ///   - interruptAfter: Sends SIGINT once standard error contains this text.
-  ///   - environment: Replaces the usual one, which keeps the program from starting itself twice.
+  ///   - environment: Instead of the setting that keeps the program from starting itself twice.
+  /// - Returns: How it ended and what it said.
+  /// - Throws: An error of the system if the program can't be started.
   func run(
     _ arguments: [String], interruptAfter: String? = nil,
     environment: [String: String] = ["GOMP_SPINCOUNT": "1000"]
@@ -61,7 +68,9 @@ final class KinoProgram: Sendable {
     try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: place) }
     // Files, not pipes: other programs started meanwhile would keep a pipe's end open.
-    let (output, errors) = (place.appendingPathComponent("out"), place.appendingPathComponent("err"))
+    let (output, errors) = (
+      place.appendingPathComponent("out"), place.appendingPathComponent("err")
+    )
     for file in [output, errors] { try Data().write(to: file) }
     let process = Process()
     process.executableURL = try Self.locate()
@@ -104,7 +113,8 @@ final class KinoProgram: Sendable {
   /// What is in the folder beside the model, hidden files too.
   var files: [String] {
     get throws {
-      try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0 != "model" }.sorted()
+      try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        .filter { $0 != "model" }.sorted()
     }
   }
 

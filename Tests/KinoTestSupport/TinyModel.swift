@@ -18,6 +18,7 @@ public struct TinyModel: Sendable {
   ///   - folder: Where; must not exist.
   ///   - profile: The text of `kino.json`; `nil` leaves it out, as plain Wan folders do.
   ///   - seed: Of the weights.
+  /// - Throws: An error of the files.
   public init(at folder: URL, profile: String? = TinyModel.profile, seed: UInt64 = 1) throws {
     self.folder = folder
     let tokenizer = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -72,7 +73,9 @@ public struct TinyModel: Sendable {
     let transformer = DiffusionTransformer.Configuration(
       headCount: 2, headDimension: 16, inputChannels: 16, textWidth: 32, frequencyCount: 32,
       feedForwardWidth: 64, layerCount: 2)
-    try write(transformer, className: "WanTransformer3DModel", seed: seed, to: folder, "transformer") {
+    try write(
+      transformer, className: "WanTransformer3DModel", seed: seed, to: folder, "transformer"
+    ) {
       _ = DiffusionTransformer($0, configuration: transformer)
     }
     let textEncoder = UMT5Encoder.Configuration(

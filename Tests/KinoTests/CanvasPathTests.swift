@@ -29,7 +29,8 @@ import Testing
     let (start, end) = (random.normal([16, 2, 4, 4]), random.normal([16, 1, 4, 4]))
     let canvas = try Canvas.keeping(start: start, end: end, in: shape)
     let latents = try await studio.actor.sample(
-      job(studio.model, canvas, prompts: ["a red ball"])) { _ in }
+      job(studio.model, canvas, prompts: ["a red ball"])
+    ) { _ in }
     #expect(latents.shape == shape.axes)
     #expect(latents.slice(1, 0..<2).floats() == start.floats())
     #expect(latents.slice(1, 8..<9).floats() == end.floats())
@@ -46,7 +47,8 @@ import Testing
     let one = try await studio.actor.sample(job(studio.model, whole, prompts: prompts)) { _ in }
     let two = try await studio.actor.sample(job(studio.model, halves, prompts: prompts)) { _ in }
     let same = try await studio.actor.sample(
-      job(studio.model, halves, prompts: [prompts[0], prompts[0]])) { _ in }
+      job(studio.model, halves, prompts: [prompts[0], prompts[0]])
+    ) { _ in }
     #expect(one.floats() == same.floats())
     #expect(one.floats() != two.floats())
   }

@@ -1,7 +1,8 @@
 import Foundation
-import Kino
 import KinoTestSupport
 import Testing
+
+@testable import Kino
 
 @Suite struct FileTests {
   let folder: TinyFolder
@@ -12,7 +13,8 @@ import Testing
     async throws -> GeneratedFile?
   {
     var file: GeneratedFile?
-    for try await event in try await folder.studio().events(of: request, as: verb, writingTo: path) {
+    for try await event in try await folder.studio().events(of: request, as: verb, writingTo: path)
+    {
       if case .wrote(let written) = event { file = written }
     }
     return file
@@ -52,20 +54,19 @@ import Testing
   @Test func `Latents are kept when the file can't be completed`() async throws {
     let path = folder.path("taken.mp4")
     let studio = try await folder.studio()
-    var slow = request()
-    slow.stepCount = 20
-    var message = ""
-    do {
-      for try await event in studio.events(of: slow, writingTo: path) {
+    let resolved = try request().validated(for: studio.model)
+    let plan = try Plan(resolved, model: studio.model, keepsFrames: false)
+    let error = await #expect(throws: StudioError.self) {
+      try await studio.actor.render(
+        .free(resolved, model: studio.model, plan: plan), to: .file(path, WriteOptions()),
+        recipe: Recipe(resolved, model: studio.model, hash: "")
+      ) { event in
         // Somebody else takes the name meanwhile.
-        if case .step(let step) = event, step.index == 1 {
-          try Data("mine".utf8).write(to: URL(fileURLWithPath: path))
-        }
+        if case .step = event { try? Data("mine".utf8).write(to: URL(fileURLWithPath: path)) }
       }
-    } catch let error as StudioError {
-      #expect(error.code == .decodingFailed)
-      message = error.details
     }
+    #expect(error?.code == .decodingFailed)
+    let message = error?.details ?? ""
     let names = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
     let latents = try #require(names.first { $0.hasSuffix(".latents.safetensors") })
     #expect(message.contains(latents))
@@ -76,8 +77,12 @@ import Testing
     #expect(FileManager.default.fileExists(atPath: pixels.path))
   }
 
-  @Test(arguments: [("a.png", Verb.generate), ("a.mp4", .image), ("a.txt", .generate), ("a", .image)])
-  func `A format that does not fit is refused before any work`(name: String, verb: Verb) async throws {
+  @Test(arguments: [
+    ("a.png", Verb.generate), ("a.mp4", .image), ("a.txt", .generate), ("a", .image),
+  ])
+  func `A format that does not fit is refused before any work`(name: String, verb: Verb)
+    async throws
+  {
     let path = folder.path(name)
     await #expect(throws: (any Error).self) { try await write(request(), to: path, as: verb) }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["model"])

@@ -73,7 +73,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (FrameSize(100, 70), 3), (FrameSize(63, 65), 1), (FrameSize(16, 16), 2), (FrameSize(64, 250), 6),
+    (FrameSize(100, 70), 3), (FrameSize(63, 65), 1), (FrameSize(16, 16), 2),
+    (FrameSize(64, 250), 6),
   ])
   func `Odd sizes and lengths come out exactly`(size: FrameSize, frames: Int) async throws {
     var request = request()

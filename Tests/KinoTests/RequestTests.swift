@@ -105,7 +105,8 @@ import Testing
 
   @Test(arguments: [
     ("256x256", FrameSize(256, 256)), ("1280X720", FrameSize(1280, 720)), ("0x5", nil),
-    ("-1x5", nil), ("12", nil), ("1x2x3", nil), ("axb", nil), ("", nil), ("99999999999999999999x1", nil),
+    ("-1x5", nil), ("12", nil), ("1x2x3", nil), ("axb", nil), ("", nil),
+    ("99999999999999999999x1", nil),
     ("+5x5", nil), ("5x", nil), ("1e3x5", nil), ("５x５", nil),
   ])
   func `Sizes are read strictly`(text: String, size: FrameSize?) {
@@ -113,7 +114,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("A red ball, bounces!", "a-red-ball-bounces"), ("../../etc/passwd", "etc-passwd"), ("", "kino"),
+    ("A red ball, bounces!", "a-red-ball-bounces"), ("../../etc/passwd", "etc-passwd"),
+    ("", "kino"),
     ("!!!", "kino"), ("красный шар", "красный-шар"),
   ])
   func `File names are made of words`(prompt: String, name: String) {

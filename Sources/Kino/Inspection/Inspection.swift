@@ -86,7 +86,9 @@ public struct Inspection: Sendable, CustomStringConvertible {
       ("text_encoder", model.weights.textEncoder),
     ]
     add("parameters", .integer(parts.reduce(0) { $0 + Self.parameterCount($1.1) }))
-    for (name, weights) in parts { add("\(name)_parameters", .integer(Self.parameterCount(weights))) }
+    for (name, weights) in parts {
+      add("\(name)_parameters", .integer(Self.parameterCount(weights)))
+    }
     add("bytes", .integer(parts.reduce(0) { $0 + Self.byteCount($1.1) }))
     let compression = model.autoencoder
     add(
@@ -156,7 +158,7 @@ public struct Inspection: Sendable, CustomStringConvertible {
     case .null: "none"
     case .bool(let value): "\(value)"
     case .integer(let value): "\(value)"
-    case .number(let value): value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
+    case .number(let value): Recipe.plain(value)
     case .string(let value): printable(value)
     case .array(let values): values.map(text).joined(separator: " ")
     case .object(let values):

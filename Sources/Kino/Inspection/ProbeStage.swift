@@ -173,7 +173,8 @@ private struct ProbeTensors {
   subscript(name: String, shape: [Int?]) -> Tensor {
     get throws {
       let tensor = try any(name)
-      let fits = tensor.rank == shape.count
+      let fits =
+        tensor.rank == shape.count
         && zip(tensor.shape, shape).allSatisfy { $1 == nil || $0 == $1 }
       guard fits else {
         let wanted = shape.map { $0.map(String.init) ?? "any" }.joined(separator: ", ")

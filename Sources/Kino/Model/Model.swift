@@ -76,9 +76,11 @@ public struct Model: Sendable {
   public static let textLength = 512
 
   /// What a request takes where it says nothing, complete.
-  public var defaults: (
-    size: FrameSize, frames: Int, framesPerSecond: Double, steps: Int, guidance: Double
-  ) {
+  public var defaults:
+    (
+      size: FrameSize, frames: Int, framesPerSecond: Double, steps: Int, guidance: Double
+    )
+  {
     // As published Wan models are used: 2.1 at 480p, 2.2 with its larger latents at 720p.
     let own = profile.defaults
     let isLarge = autoencoder.isResidual
@@ -147,12 +149,17 @@ extension Model {
 
   private static func flowShift(in folder: ModelFolder) throws -> Double {
     struct Scheduler: Decodable {
-      var flow_shift: Double?
+      var flowShift: Double?
       var shift: Double?
+
+      enum CodingKeys: String, CodingKey {
+        case shift
+        case flowShift = "flow_shift"
+      }
     }
     let file = try folder.configuration(of: "scheduler", file: "scheduler_config.json")
     let values: Scheduler = try file.decode()
-    let shift = values.flow_shift ?? values.shift ?? 1
+    let shift = values.flowShift ?? values.shift ?? 1
     guard shift > 0 && shift <= 100 else {
       throw StudioError(
         .invalidModel,

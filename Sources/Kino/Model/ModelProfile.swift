@@ -99,9 +99,11 @@ extension ModelProfile {
       defaults?.framesPerSecond.map { $0 >= 0.1 && $0 <= 120 } ?? true,
       "defaults.frames_per_second is not in 0.1...120")
     try require(
-      defaults?.guidance.map { $0 >= 0 && $0 <= 100 } ?? true, "defaults.guidance is not in 0...100")
+      defaults?.guidance.map { $0 >= 0 && $0 <= 100 } ?? true,
+      "defaults.guidance is not in 0...100")
     if let size = defaults?.size {
-      try require(FrameSize(parsing: size) != nil, "defaults.size is \(size), expected WIDTHxHEIGHT")
+      try require(
+        FrameSize(parsing: size) != nil, "defaults.size is \(size), expected WIDTHxHEIGHT")
     }
   }
 }

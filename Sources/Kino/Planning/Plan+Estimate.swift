@@ -133,7 +133,8 @@ extension VideoAutoencoder.Configuration {
 
   /// Bytes that decoding so many latent frames at once holds at its widest.
   func decodingBytes(latentFrames: Int, height: Int, width: Int, bytesPerNumber: Int) -> Int {
-    let widest = levels(latentFrames: latentFrames, height: height, width: width)
+    let widest =
+      levels(latentFrames: latentFrames, height: height, width: width)
       .map { $0.positions * Double(max($0.inputs, $0.outputs)) }.max() ?? 0
     let pixels = Double(latentFrames * temporalScale * height * width * spatialScale * spatialScale)
     // Tensors of the widest level alive at once, the convolutions' own buffers included: measured.

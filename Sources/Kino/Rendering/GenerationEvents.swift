@@ -3,6 +3,7 @@
 /// Cancelling the task that iterates stops the work within one step; the iteration then waits for
 /// its end and throws `CancellationError`. Leaving the loop stops the work too, without waiting.
 public struct GenerationEvents: AsyncSequence, Sendable {
+  /// What happens.
   public typealias Element = GenerationEvent
   typealias Report = @Sendable (GenerationEvent) -> Void
 

@@ -26,7 +26,9 @@ package final class ModelThread: SerialExecutor {
 
   package func enqueue(_ job: consuming ExecutorJob) { queue.append(UnownedJob(job)) }
 
-  package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+  package func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+    UnownedSerialExecutor(ordinary: self)
+  }
 }
 
 /// Jobs that wait for the thread.

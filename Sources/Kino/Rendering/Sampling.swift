@@ -16,7 +16,8 @@ struct Sampling {
     let request = job.request
     for (name, text) in [("prompt", request.prompt), ("negative prompt", request.negativePrompt)]
     where try networks.tokens(of: text).isCut {
-      report(.warning("The \(name) is longer than \(Model.textLength) tokens; its end is not read."))
+      report(
+        .warning("The \(name) is longer than \(Model.textLength) tokens; its end is not read."))
     }
     return try withTensorErrors {
       try withoutGradient {

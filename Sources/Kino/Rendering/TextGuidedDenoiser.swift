@@ -43,7 +43,9 @@ struct TextGuidedDenoiser {
   }
 
   /// Takes each stretch of time from the velocity of its own prompt.
-  private static func joined(_ velocities: [Int: Tensor], along stretches: [PromptStretch]) -> Tensor {
+  private static func joined(
+    _ velocities: [Int: Tensor], along stretches: [PromptStretch]
+  ) -> Tensor {
     if let only = velocities.values.first, velocities.count == 1 { return only }
     return concatenate(
       stretches.compactMap { velocities[$0.prompt]?.slice(1, $0.frames) }, along: 1)

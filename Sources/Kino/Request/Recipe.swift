@@ -103,7 +103,9 @@ public struct Recipe: Codable, Hashable, Sendable {
 
   /// A word of a POSIX shell.
   package static func quoted(_ text: String) -> String {
-    let isPlain = !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
+    let isPlain =
+      !text.isEmpty
+      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
     return isPlain ? text : "'" + text.replacing("'", with: "'\\''") + "'"
   }
 }

@@ -57,6 +57,7 @@ extension GenerationRequest {
   /// - Parameters:
   ///   - model: The model that will do it.
   ///   - verb: What to make.
+  /// - Returns: The request, complete.
   /// - Throws: ``StudioError`` saying what was expected, what was found, and what would be allowed.
   public func validated(for model: Model, as verb: Verb = .generate) throws -> ResolvedRequest {
     let defaults = model.defaults
