@@ -106,8 +106,14 @@ import Testing
   }
 
   @Test(arguments: [
-    ["generate", "x", "--model", "{model}", "--steps", "1000", "--output", "a.mp4"],
-    ["image", "x", "--model", "{model}", "--steps", "1000", "--output", "a.png"],
+    [
+      "generate", "x", "--model", "{model}", "--steps", "1000", "--size", "512x512", "--output",
+      "a.mp4",
+    ],
+    [
+      "image", "x", "--model", "{model}", "--steps", "1000", "--size", "1024x1024", "--output",
+      "a.png",
+    ],
   ])
   func `Ctrl-C stops with 130 and leaves nothing`(arguments: [String]) async throws {
     let stopped = try await kino.run(arguments, interruptAfter: "step 2/")
