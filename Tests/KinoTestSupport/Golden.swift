@@ -42,28 +42,6 @@ public struct Golden: Sendable {
   }
 
   private static func read(_ url: URL) throws -> [String: Tensor] {
-    let file = try SafetensorsFile(at: url)
-    var tensors: [String: Tensor] = [:]
-    for stored in file.tensors {
-      tensors[stored.name] = try file.withUnsafeBytes(of: stored.name) {
-        Tensor(copying: $0, shape: stored.shape, dtype: dtype(of: stored.type))
-      }
-    }
-    return tensors
-  }
-
-  private static func dtype(of type: StoredType) -> DType {
-    switch type {
-    case .float64: .float64
-    case .float32: .float32
-    case .float16: .float16
-    case .bfloat16: .bfloat16
-    case .int64: .int64
-    case .int32: .int32
-    case .int16: .int16
-    case .int8: .int8
-    case .uint8: .uint8
-    case .bool: .bool
-    }
+    try SafetensorsFile(at: url).allTensors()
   }
 }
