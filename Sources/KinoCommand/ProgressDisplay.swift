@@ -83,7 +83,7 @@ struct ProgressDisplay: Sendable {
   func show(_ event: TrainingEvent) {
     func figures(_ values: [String: Double]) -> String {
       values.sorted { $0.key < $1.key }
-        .map { "\($0.key) \(($0.value * 1e5).rounded() / 1e5)" }.joined(separator: "  ")
+        .map { "\($0.key) \(String(format: "%.5g", $0.value))" }.joined(separator: "  ")
     }
     switch event {
     case .resumed(let step): line("resumed", step: step, text: "going on from step \(step)")
