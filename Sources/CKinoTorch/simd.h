@@ -14,6 +14,7 @@
 #else
 #define KINO_AVX512
 #endif
+#define KINO_INLINED __attribute__((always_inline))
 
 namespace kino {
 
@@ -32,6 +33,17 @@ inline bool has_avx512() {
 }
 
 inline bool uses_avx512() { return has_avx512() && kernel_level >= 1; }
+
+template <typename Body>
+KINO_AVX512 void with_avx512(const Body &body) {
+  body();
+}
+
+// Runs `body`, a lambda marked KINO_INLINED, compiled for the widest instructions or for any machine.
+template <typename Body>
+KINO_INLINE void with_simd(bool wide, const Body &body) {
+  wide ? with_avx512(body) : body();
+}
 
 KINO_INLINE float load(const float *p) { return *p; }
 KINO_INLINE float load(const uint16_t *p) {

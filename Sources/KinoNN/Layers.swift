@@ -89,6 +89,16 @@ public struct LayerNorm: Sendable {
     x.cast(to: .float32).layerNormalized(weight: weight, bias: bias, epsilon: epsilon)
       .cast(to: x.dtype)
   }
+
+  /// Maps tokens `[B, L, width]`, float32, to another type.
+  public func callAsFunction(_ x: Tensor, as dtype: DType) -> Tensor {
+    let width = x.size(-1)
+    let zeros = Tensor.zeros([1, 1, width]).moved(to: x.device)
+    return x.modulatedNorm(
+      shift: bias?.reshaped(to: 1, 1, width) ?? zeros,
+      scale: weight.map { ($0 - 1).reshaped(to: 1, 1, width) } ?? zeros, epsilon: epsilon,
+      dtype: dtype)
+  }
 }
 
 /// Root-mean-square normalisation over the last axis, in float32; the result has the type of `x`.
@@ -106,7 +116,8 @@ public struct RMSNorm: Sendable {
 
   /// Maps `[..., width]` to the same shape and type.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    x.cast(to: .float32).rmsNormalized(weight: weight, epsilon: epsilon).cast(to: x.dtype)
+    if x.rank == 3 { return x.rmsNormalized(weight: weight, epsilon: epsilon, rotation: nil) }
+    return x.cast(to: .float32).rmsNormalized(weight: weight, epsilon: epsilon).cast(to: x.dtype)
   }
 }
 

@@ -55,6 +55,48 @@ public func adamW(
       decays, Int32(parameters.count), raw))
 }
 
+/// What one Muon step needs (Jordan et al., 2024), scaled to AdamW's step size (arXiv:2502.16982).
+public struct MuonOptions: Sendable, Hashable {
+  /// The root mean square of a step, over 0.2; above 0.
+  public var learningRate: Double
+  /// The share of the running gradient that a step keeps, in `0..<1`.
+  public var momentum: Double
+  /// The share of itself that a parameter loses per step, divided by the learning rate.
+  public var weightDecay: Double
+
+  /// Makes options.
+  public init(learningRate: Double, momentum: Double = 0.95, weightDecay: Double = 0) {
+    self.learningRate = learningRate
+    self.momentum = momentum
+    self.weightDecay = weightDecay
+  }
+}
+
+/// Moves matrices by their orthogonalised momentum, in place, so that rare directions learn as fast as
+/// common ones; parameters without a gradient stay as they are.
+///
+/// - Parameters:
+///   - parameters: Leaves of two axes or more, taken as `[first axis, all others]`.
+///   - momentum: Running means of the gradients, in the parameters' shapes; zeros before step 1.
+///   - options: Rates of the step.
+///   - gradientScale: Multiplies every gradient first, as clipping does.
+public func muon(
+  parameters: [Tensor], momentum: [Tensor], options: MuonOptions, gradientScale: Double
+) {
+  precondition(
+    parameters.count == momentum.count,
+    "muon: \(parameters.count) parameters, \(momentum.count) momenta")
+  if (parameters + momentum).contains(where: \.handle.isMissing) { return }
+  let raw = kino_muon_options(
+    learning_rate: options.learningRate, momentum: options.momentum,
+    weight_decay: options.weightDecay, gradient_scale: gradientScale)
+  check(
+    "muon",
+    kino_muon(
+      parameters.map(\.handle.pointer), momentum.map(\.handle.pointer), Int32(parameters.count), raw
+    ))
+}
+
 /// The Euclidean norm of all gradients together; parameters without one count as zero.
 public func gradientNorm(of parameters: [Tensor]) -> Double {
   if parameters.contains(where: \.handle.isMissing) { return .nan }

@@ -65,6 +65,66 @@ extension Tensor {
     }
   }
 
+  /// Layer normalisation of tokens `[B, L, D]`, scaled and shifted as a timestep says:
+  /// `norm(x) * (1 + scale) + shift`.
+  ///
+  /// - Parameters:
+  ///   - shift: Rows `[B, K, D]`, or `[1, K, D]` for all samples.
+  ///   - scale: As `shift`.
+  ///   - index: Which row a token takes, `[B, L]` int64; without it, its own if `K` is `L`, else the
+  ///     only one.
+  ///   - epsilon: Added to the variance.
+  ///   - dtype: Of the result; all is computed in float32.
+  ///   - isFused: Whether the CPU kernel may be used; `false` composes plain operations.
+  public func modulatedNorm(
+    shift: Tensor, scale: Tensor, index: Tensor? = nil, epsilon: Double, dtype: DType,
+    isFused: Bool = true
+  ) -> Tensor {
+    Tensor.make("modulatedNorm", [self, shift, scale] + (index.map { [$0] } ?? [])) {
+      kino_modulated_norm(
+        handle.pointer, shift.handle.pointer, scale.handle.pointer, index?.handle.pointer, epsilon,
+        dtype.rawValue, !isFused, $0)
+    }
+  }
+
+  /// Adds `branch * gate` to tokens `[B, L, D]`, in float32.
+  ///
+  /// - Parameters:
+  ///   - branch: Of the same shape, of any type.
+  ///   - gate: Rows as in ``modulatedNorm(shift:scale:index:epsilon:dtype:isFused:)``.
+  ///   - index: Which row a token takes.
+  ///   - isFused: Whether the CPU kernel may be used.
+  public func adding(
+    _ branch: Tensor, gate: Tensor, index: Tensor? = nil, isFused: Bool = true
+  ) -> Tensor {
+    Tensor.make("adding", [self, branch, gate] + (index.map { [$0] } ?? [])) {
+      kino_gated_sum(
+        handle.pointer, branch.handle.pointer, gate.handle.pointer, index?.handle.pointer, !isFused,
+        $0)
+    }
+  }
+
+  /// Root-mean-square normalisation of `[B, L, D]` over the last axis, then a turn of neighbouring
+  /// channels by their token's angles, all in float32; the result has this tensor's type.
+  ///
+  /// - Parameters:
+  ///   - weight: The gain `[D]`.
+  ///   - epsilon: Added to the mean square.
+  ///   - rotation: Cosines and sines `[L, headDimension / 2]`, the same for every head; `nil` leaves
+  ///     the turn out.
+  ///   - isFused: Whether the CPU kernel may be used; `false` composes plain operations.
+  public func rmsNormalized(
+    weight: Tensor, epsilon: Double, rotation: (cosine: Tensor, sine: Tensor)?, isFused: Bool = true
+  ) -> Tensor {
+    Tensor.make(
+      "rmsNormalized", [self, weight] + (rotation.map { [$0.cosine, $0.sine] } ?? [])
+    ) {
+      kino_rotary_norm(
+        handle.pointer, weight.handle.pointer, rotation?.cosine.handle.pointer,
+        rotation?.sine.handle.pointer, epsilon, !isFused, $0)
+    }
+  }
+
   /// Rows of this table `[entries, width]` at integer `indices`.
   public func embedded(_ indices: Tensor) -> Tensor {
     Tensor.make("embedded", [self, indices]) {

@@ -35,13 +35,20 @@ struct AutoencoderTask: TrainingTask {
     buckets = configuration.buckets
   }
 
-  /// Starts with little noise in the latents, or the decoder would first have to learn to see through it.
+  /// Starts with little noise in the latents, or the decoder would first have to learn to see through
+  /// it, and with blocks that are nearly their shortcuts, so that gradients reach every level.
   private static func quieten(_ registry: ParameterRegistry, channels: Int) {
-    guard let bias = registry.parameters.first(where: { $0.key == "quant_conv.bias" })?.value else {
-      return
+    for (key, value) in registry.parameters {
+      if key == "quant_conv.bias" {
+        value.assign(
+          inPlace: concatenate([.zeros([channels]), .full(-6, shape: [channels])], along: 0))
+      } else if key.contains(".conv2.") || key.hasSuffix(".proj.weight") {
+        value.assign(inPlace: value.detached() * (key.hasSuffix("weight") ? 0.1 : 0))
+      }
     }
-    bias.assign(inPlace: concatenate([.zeros([channels]), .full(-6, shape: [channels])], along: 0))
   }
+
+  func isMatrix(_ key: String) -> Bool { true }
 
   var parameters: [(key: String, value: Tensor)] { registry.parameters }
 

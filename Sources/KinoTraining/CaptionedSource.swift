@@ -1,10 +1,8 @@
-internal import Dispatch
 internal import Foundation
 internal import KinoMedia
 internal import KinoNN
 internal import KinoTensor
 internal import KinoWorld
-internal import Synchronization
 
 /// Numbered clips with captions: sample `n` of a bucket is always the same scene or file.
 struct CaptionedSource: Sendable {
@@ -58,17 +56,9 @@ struct CaptionedSource: Sendable {
 
   /// The pixels of samples, made on all cores.
   func pixels(_ indices: Range<Int>, of bucket: TrainingConfiguration.Bucket) throws -> PixelBatch {
-    let made = Mutex<[Int: Result<Clip, any Error>]>([:])
-    DispatchQueue.concurrentPerform(iterations: indices.count) { offset in
-      let result = Result { try clip(indices.lowerBound + offset, of: bucket) }
-      made.withLock { $0[offset] = result }
+    try PixelBatch(count: indices.count, of: bucket) { offset in
+      try clip(indices.lowerBound + offset, of: bucket)
     }
-    let clips = try made.withLock { made in
-      try (0..<indices.count).compactMap { try made[$0]?.get() }
-    }
-    return PixelBatch(
-      bytes: clips.flatMap(\.pixels),
-      shape: [indices.count, bucket.frames, bucket.height, bucket.width, 3])
   }
 
   private func clip(_ index: Int, of bucket: TrainingConfiguration.Bucket) throws -> Clip {

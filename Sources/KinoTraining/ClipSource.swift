@@ -1,11 +1,9 @@
-internal import Dispatch
 internal import Foundation
 internal import Kino
 internal import KinoMedia
 internal import KinoNN
 internal import KinoTensor
 internal import KinoWorld
-internal import Synchronization
 
 /// Draws training clips: world scenes and pieces of real footage, each from its number alone.
 struct ClipSource: Sendable {
@@ -25,32 +23,16 @@ struct ClipSource: Sendable {
   func bucket(step: Int, of buckets: [TrainingConfiguration.Bucket]) -> TrainingConfiguration.Bucket
   {
     var random = RandomSource(seed: seed ^ stableHash("bucket"), drawCount: UInt64(step))
-    var left = random.uniform() * buckets.reduce(0) { $0 + $1.weight }
-    for bucket in buckets {
-      left -= bucket.weight
-      if left < 0 { return bucket }
-    }
-    return buckets[buckets.count - 1]
+    return buckets.drawn(at: step, by: random.uniform())
   }
 
   /// The pixels of one step, samples after each other.
-  ///
-  /// Samples are drawn on all cores before the networks run: beside them, on a busy machine, they would
-  /// make every barrier of the networks' threads wait.
   func batch(step: Int, bucket: TrainingConfiguration.Bucket) throws -> PixelBatch {
-    let made = Mutex<[Int: Result<Clip, any Error>]>([:])
-    DispatchQueue.concurrentPerform(iterations: bucket.batch) { index in
+    try PixelBatch(count: bucket.batch, of: bucket) { index in
       var random = RandomSource(
         seed: seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15, drawCount: UInt64(index) << 32)
-      let result = Result { try clip(bucket, &random) }
-      made.withLock { $0[index] = result }
+      return try clip(bucket, &random)
     }
-    let clips = try made.withLock { made in
-      try (0..<bucket.batch).compactMap { try made[$0]?.get() }
-    }
-    return PixelBatch(
-      bytes: clips.flatMap(\.pixels),
-      shape: [bucket.batch, bucket.frames, bucket.height, bucket.width, 3])
   }
 
   private func clip(_ bucket: TrainingConfiguration.Bucket, _ random: inout RandomSource) throws
@@ -81,15 +63,6 @@ struct ClipSource: Sendable {
       y: random.integer(below: height - bucket.height + 1),
       width: bucket.width, height: bucket.height)
   }
-}
-
-/// Pixels of a batch on their way from the thread that makes them.
-struct PixelBatch: Sendable {
-  let bytes: [UInt8]
-  let shape: [Int]  // [B, F, H, W, 3]
-
-  /// `[B, 3, F, H, W]`, float32, in `-1...1`.
-  var pixels: Tensor { Tensor(pixelBytes: bytes, shape: shape) }
 }
 
 extension Clip {

@@ -33,10 +33,12 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
   }
 
-  /// AdamW with warm-up, clipping and averaged parameters.
+  /// AdamW, or Muon for matrices beside it, with warm-up, clipping and averaged parameters.
   public struct OptimizerSettings: Codable, Hashable, Sendable {
     /// The highest rate.
     public var learningRate: Double
+    /// The highest rate of matrices and kernels, which Muon then moves; `nil`: AdamW moves all.
+    public var matrixRate: Double?
     /// Steps over which the rate rises from zero.
     public var warmupSteps: Int
     /// The last part of the steps over which the rate falls linearly to zero, in `0...1`.
@@ -52,6 +54,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
       case learningRate = "learning_rate"
+      case matrixRate = "matrix_rate"
       case warmupSteps = "warmup_steps"
       case decayFraction = "decay_fraction"
       case weightDecay = "weight_decay"
@@ -62,10 +65,15 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
 
     /// The learning rate of a step, counted from 1.
     public func rate(step: Int, of steps: Int) -> Double {
+      learningRate * scale(step: step, of: steps)
+    }
+
+    /// The share of the highest rates that a step has, in `0...1`.
+    func scale(step: Int, of steps: Int) -> Double {
       let warm = min(1, Double(step) / Double(max(1, warmupSteps)))
       let tail = Double(steps) * decayFraction
       let left = Double(steps - step) / max(1, tail)
-      return learningRate * warm * min(1, max(0, left))
+      return warm * min(1, max(0, left))
     }
   }
 
@@ -81,6 +89,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var batch: Int
     /// How often it is drawn, relative to the others.
     public var weight: Double
+    /// Steps done before it is drawn; `nil`: from the start.
+    public var after: Int?
     /// World clips are rendered this many times larger and cut out; 1 shows whole scenes.
     public var zoom: Double?
   }
@@ -241,7 +251,9 @@ extension TrainingConfiguration {
         "bucket batch must be positive and weight not negative")
       try require((1...8).contains(bucket.zoom ?? 1), "bucket zoom must be in 1...8")
     }
-    try require(buckets.contains { $0.weight > 0 }, "every bucket's weight is 0")
+    try require(
+      buckets.contains { $0.weight > 0 && ($0.after ?? 0) <= 0 },
+      "no bucket has a weight from the start")
     try require(
       data.world >= 0 && data.folders.allSatisfy { $0.weight >= 0 }
         && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0,
@@ -250,7 +262,8 @@ extension TrainingConfiguration {
       data.framesPerSecond > 0 && data.framesPerSecond <= 120,
       "frames_per_second must be in 0...120")
     try require(
-      optimizer.learningRate > 0 && optimizer.learningRate < 1, "learning_rate must be in 0...1")
+      [optimizer.learningRate, optimizer.matrixRate ?? 0.5].allSatisfy { $0 > 0 && $0 < 1 },
+      "learning_rate and matrix_rate must be in 0...1")
     try require(
       0..<1 ~= optimizer.averageDecay && 0...1 ~= optimizer.decayFraction,
       "average_decay and decay_fraction must be in 0...1")

@@ -12,11 +12,19 @@ struct TrainingState {
   let parameters: [(key: String, value: Tensor)]
   private let first: [Tensor]
   private let second: [Tensor]
+  /// Whether Muon may move a parameter; AdamW moves the others.
+  private let isMatrix: [Bool]
   /// Running averages of the parameters, which samples and exports use.
   let averages: [Tensor]
 
-  init(parameters: [(key: String, value: Tensor)]) {
+  /// - Parameters:
+  ///   - parameters: What is trained, by checkpoint key.
+  ///   - isMatrix: Whether the parameter of a key is one; vectors never are.
+  init(parameters: [(key: String, value: Tensor)], isMatrix: (String) -> Bool = { _ in true }) {
     step = 0
+    self.isMatrix = parameters.map { key, value in
+      value.rank > 1 && value.size(0) > 1 && value.count > value.size(0) && isMatrix(key)
+    }
     self.parameters = parameters
     first = parameters.map { .zeros($0.value.shape) }
     second = parameters.map { .zeros($0.value.shape) }
@@ -44,18 +52,34 @@ struct TrainingState {
       )
     }
     step += 1
-    let options = AdamWOptions(
-      learningRate: settings.rate(step: step, of: steps), beta2: settings.beta2,
-      weightDecay: settings.weightDecay)
-    adamW(
-      parameters: values, first: first, second: second, decays: values.map { $0.rank > 1 },
-      options: options,
-      gradientScale: min(1, settings.clipNorm / max(norm, 1e-12)), step: step)
+    move(settings, scale: settings.scale(step: step, of: steps), norm: norm)
     for value in values { value.clearGradient() }
     // Early averages would remember the random start.
     let decay = min(settings.averageDecay, (1 + Double(step)) / (10 + Double(step)))
     interpolate(averages, towards: values, weight: 1 - decay)
     return norm
+  }
+
+  private func move(
+    _ settings: TrainingConfiguration.OptimizerSettings, scale: Double, norm: Double
+  ) {
+    let values = parameters.map(\.value)
+    let gradientScale = min(1, settings.clipNorm / max(norm, 1e-12))
+    let usesMuon = isMatrix.map { $0 && settings.matrixRate != nil }
+    let matrices = values.indices.filter { usesMuon[$0] }
+    let others = values.indices.filter { !usesMuon[$0] }
+    muon(
+      parameters: matrices.map { values[$0] }, momentum: matrices.map { first[$0] },
+      options: MuonOptions(
+        learningRate: (settings.matrixRate ?? 0) * scale, weightDecay: settings.weightDecay),
+      gradientScale: gradientScale)
+    adamW(
+      parameters: others.map { values[$0] }, first: others.map { first[$0] },
+      second: others.map { second[$0] }, decays: others.map { values[$0].rank > 1 },
+      options: AdamWOptions(
+        learningRate: settings.learningRate * scale, beta2: settings.beta2,
+        weightDecay: settings.weightDecay),
+      gradientScale: gradientScale, step: step)
   }
 }
 

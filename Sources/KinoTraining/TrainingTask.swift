@@ -9,6 +9,9 @@ protocol TrainingTask {
   /// Every trained parameter with its checkpoint key.
   var parameters: [(key: String, value: Tensor)] { get }
 
+  /// Whether a parameter maps features to features; tables and the last layer do not.
+  func isMatrix(_ key: String) -> Bool
+
   /// Makes the data of a step, from the step alone, so that a resumed run sees what it would have.
   ///
   /// - Parameter step: From 1.

@@ -57,6 +57,11 @@ final class TransformerTask: TrainingTask {
       + text.parameters.map { (key: "text_encoder." + $0.key, value: $0.value) }
   }
 
+  func isMatrix(_ key: String) -> Bool {
+    let others = ["shared.weight", "relative_attention_bias.weight", "scale_shift_table"]
+    return !others.contains(where: key.hasSuffix) && !key.hasPrefix("transformer.proj_out.")
+  }
+
   private static func loadAutoencoder(_ folder: URL, computeType: DType) throws -> VideoAutoencoder
   {
     let configuration = try ConfigurationFile.read(
@@ -94,7 +99,7 @@ final class TransformerTask: TrainingTask {
   func batch(step: Int) throws -> Batch {
     var random = RandomSource(
       seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(step) << 16)
-    let bucket = Self.bucket(configuration.buckets, random.uniform())
+    let bucket = configuration.buckets.drawn(at: step, by: random.uniform())
     let available = settings.latents.count(at: step)
     let store = try filled(bucket, to: available)
     let indices = (0..<bucket.batch).map { _ in random.integer(below: available) }
@@ -104,16 +109,6 @@ final class TransformerTask: TrainingTask {
         ? "" : source.caption(index, of: bucket, seed: seed)
     }
     return Batch(latents: try store.latents(at: indices), captions: captions)
-  }
-
-  private static func bucket(
-    _ buckets: [TrainingConfiguration.Bucket], _ draw: Double
-  ) -> TrainingConfiguration.Bucket {
-    var left = draw * buckets.reduce(0) { $0 + $1.weight }
-    return buckets.first { bucket in
-      left -= bucket.weight
-      return left < 0
-    } ?? buckets[buckets.count - 1]
   }
 
   /// A bucket's store with at least `count` samples.

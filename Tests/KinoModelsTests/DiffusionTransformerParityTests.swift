@@ -24,7 +24,7 @@ struct DiffusionTransformerParityTests {
     let table = table()
     for (found, name) in [(table.cosine, "rotary.cos"), (table.sine, "rotary.sin")] {
       // The reference holds every value twice in a row.
-      expectClose(found.squeezing(1).repeated(2, along: -1), golden[name], tolerance: 1e-6, name)
+      expectClose(found.repeated(2, along: -1), golden[name], tolerance: 1e-6, name)
     }
   }
 
@@ -58,16 +58,18 @@ struct DiffusionTransformerParityTests {
     expect(text, "text_embedding")
 
     let (block, time) = (model.blocks[0], model.timeEmbedder(timesteps(run)))
-    let (spatial, pointwise) = Modulation.pair(time, table: block.modulation)
+    let (spatial, pointwise) = Modulation.pair(
+      time, table: block.modulation, epsilon: block.epsilon)
     var x = tokens
-    let attended = block.attention(spatial.apply(block.norm(x)), rotary: table())
+    let attended = block.attention(
+      spatial.input(x, computeType: .float32), rotary: table())
     expect(attended, "blocks.0.attn1")
-    x = x + attended * spatial.gate
+    x = spatial.joined(x, attended)
     let memory = block.crossAttention.memory(text)
     let read = block.crossAttention(block.crossNorm?(x) ?? x, memory: memory, bias: nil)
     expect(read, "blocks.0.attn2")
     x = x + read
-    expect(block.feedForward(pointwise.apply(block.norm(x))), "blocks.0.ffn")
+    expect(block.feedForward(pointwise.input(x, computeType: .float32)), "blocks.0.ffn")
   }
 
   @Test(arguments: ["sample", "token"])

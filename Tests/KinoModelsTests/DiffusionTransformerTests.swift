@@ -139,11 +139,12 @@ struct DiffusionTransformerTests {
       try withTensorErrors { _ = PatchGrid(odd, patch: [1, 2, 2]).patches(of: odd) }
     }
     let table = model.rotaryTable(latentFrames: 2, height: 4, width: 6)
+    let text = model.textContext(hiddenStates)
     #expect(throws: TensorError.self) {
-      try withTensorErrors { _ = table.rotate(Tensor.zeros([2, 18, 2, 16])) }
-    }
-    #expect(throws: TensorError.self) {
-      try withTensorErrors { _ = table.rotate(Tensor.zeros([2, 1, 2, 16])) }
+      try withTensorErrors {
+        _ = model(
+          latents, timesteps: .perSample(Tensor([Float(640), 31])), text: text, rotary: table)
+      }
     }
   }
 

@@ -59,6 +59,45 @@ struct OptimizerTests {
     #expect(p.item() == 2 && m.item() == 1)
   }
 
+  @Test(arguments: [[6, 6], [4, 40], [40, 4], [4, 2, 3, 3]])
+  func `Muon steps by a nearly orthogonal matrix`(shape: [Int]) {
+    var random = RandomSource(seed: 5)
+    let start = random.normal(shape)
+    let p = start.copied().requiringGradient()
+    p.backward(random.normal(shape) * 1e-3)
+    let m = Tensor.zeros(shape)
+    muon(
+      parameters: [p], momentum: [m], options: MuonOptions(learningRate: 0.5), gradientScale: 1)
+    let columns = shape.dropFirst().reduce(1, *)
+    let step = ((start - p.detached()) / (0.5 * 0.2 * Double(max(shape[0], columns)).squareRoot()))
+      .reshaped(to: shape[0], columns)
+    let isTall = shape[0] > columns
+    let small = isTall ? step.transposed(0, 1) : step
+    let gram = small.matmul(small.transposed(0, 1)).floats()  // of unit singular values: the identity
+    let size = min(shape[0], columns)
+    for row in 0..<size {
+      for column in 0..<size {
+        let value = gram[row * size + column]
+        #expect(
+          row == column ? 0.4...1.6 ~= value : abs(value) < 0.4, "\(row), \(column): \(value)")
+      }
+    }
+    #expect((m - (p.gradient ?? m) * 0.05).abs().floats().allSatisfy { $0 < 1e-9 })
+  }
+
+  @Test func `Muon goes downhill, forgets a share, and leaves what has no gradient`() {
+    let p = Tensor([Float(1), 0, 0, 1], shape: [2, 2]).requiringGradient()
+    p.backward(Tensor([Float(3), 0, 0, 5], shape: [2, 2]))
+    let still = Tensor.ones([2, 2]).requiringGradient()
+    let momenta = [Tensor.zeros([2, 2]), Tensor.zeros([2, 2])]
+    muon(
+      parameters: [p, still], momentum: momenta,
+      options: MuonOptions(learningRate: 0.1, weightDecay: 0.5), gradientScale: 0.5)
+    let values = p.detached().floats()
+    #expect(values[0] < 0.95 && values[3] < 0.95 && abs(values[1]) < 1e-6 && abs(values[2]) < 1e-6)
+    #expect(still.detached().floats() == [1, 1, 1, 1])
+  }
+
   @Test func `The gradient norm spans all parameters`() {
     let p = [parameter([0, 0], gradient: [3, 0]), parameter([1], gradient: [-4])]
     #expect(abs(gradientNorm(of: p) - 5) < 1e-6)

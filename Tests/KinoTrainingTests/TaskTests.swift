@@ -16,7 +16,7 @@ private struct TinyRuns {
     seed: 3
     steps: \(steps)
     precision: float32
-    optimizer: {learning_rate: 1.0e-3, warmup_steps: 1, decay_fraction: 0, weight_decay: 0.01, beta2: 0.99, clip_norm: 1, average_decay: 0.9}
+    optimizer: {learning_rate: 1.0e-3, matrix_rate: 1.0e-3, warmup_steps: 1, decay_fraction: 0, weight_decay: 0.01, beta2: 0.99, clip_norm: 1, average_decay: 0.9}
     buckets:
       - {width: 32, height: 32, frames: 5, batch: 2, weight: 1}
       - {width: 64, height: 32, frames: 1, batch: 2, weight: 1}

@@ -18,6 +18,8 @@ private struct LineTask: TrainingTask {
     self.failsAt = failsAt
   }
 
+  func isMatrix(_ key: String) -> Bool { false }
+
   func batch(step: Int) -> Tensor {
     var random = RandomSource(seed: 3, drawCount: UInt64(step))
     return random.uniform([16])
@@ -202,6 +204,7 @@ struct TrainingConfigurationTests {
       ("width: 64", "width: 65", "65x64"), ("frames: 5", "frames: 6", "4n + 1"),
       ("batch: 2", "batch: 0", "batch"),
       ("weight: 1}", "weight: 0}", "weight"),
+      ("weight: 1}", "weight: 1, after: 5}", "from the start"),
       ("learning_rate: 1.0e-4", "learning_rate: 7", "learning_rate"),
       ("world: 1", "world: 0", "positive weight"), ("patch: 2", "patch: 3", "scale factors"),
       ("[]", "[", "YAML"),
@@ -210,6 +213,17 @@ struct TrainingConfigurationTests {
     let text = Self.good.replacingOccurrences(of: old, with: new)
     let error = #expect(throws: (any Error).self) { try read(text) }
     #expect("\(error.map { "\($0)" } ?? "")".contains(expected))
+  }
+
+  @Test("buckets are drawn by weight, each after its step")
+  func buckets() {
+    func bucket(_ width: Int, weight: Double, after: Int?) -> TrainingConfiguration.Bucket {
+      .init(width: width, height: 32, frames: 1, batch: 1, weight: weight, after: after)
+    }
+    let all = [bucket(32, weight: 1, after: nil), bucket(64, weight: 3, after: 10)]
+    let draws = stride(from: 0.05, to: 1, by: 0.1)
+    #expect(draws.allSatisfy { all.drawn(at: 10, by: $0).width == 32 })
+    #expect(draws.map { all.drawn(at: 11, by: $0).width }.count { $0 == 64 } == 8)
   }
 
   @Test("the learning rate warms up, stays, and falls to zero")

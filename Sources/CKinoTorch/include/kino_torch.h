@@ -174,6 +174,21 @@ kino_status kino_normalize(const kino_tensor *x, int64_t axis, double epsilon,
 // `plain` takes the composition of LibTorch operations instead of the fused kernel, for comparison.
 kino_status kino_channel_norm(const kino_tensor *x, const kino_tensor *gain, bool silu, bool plain,
                               kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// layer_norm(x) * (1 + scale) + shift for tokens [B, L, D], float32, as `dtype`. Shift and scale are rows
+// [B or 1, K, D]; token l of sample b takes row index[b, l] (int64), or without an index its own (K = L)
+// or the only one (K = 1).
+kino_status kino_modulated_norm(const kino_tensor *x, const kino_tensor *shift, const kino_tensor *scale,
+                                const kino_tensor *_Nullable index, double epsilon, int32_t dtype, bool plain,
+                                kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// x + y * gate, float32, with rows as above.
+kino_status kino_gated_sum(const kino_tensor *x, const kino_tensor *y, const kino_tensor *gate,
+                           const kino_tensor *_Nullable index, bool plain,
+                           kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// rms_norm(x) * weight for [B, L, D], then a turn of channels 2j and 2j + 1 of every head by the angle at
+// [l, j] of the table [L, head / 2]; without a table the norm alone.
+kino_status kino_rotary_norm(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable cosine,
+                             const kino_tensor *_Nullable sine, double epsilon, bool plain,
+                             kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_embedding(const kino_tensor *weight, const kino_tensor *indices,
                            kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // Queries, keys, values [B, heads, L, D]; bias broadcastable to [B, heads, Lq, Lk]; scale 0 is 1/sqrt(D).
@@ -203,6 +218,12 @@ typedef struct {
 kino_status kino_adamw(kino_tensor *_Nonnull const *_Nonnull parameters, kino_tensor *_Nonnull const *_Nonnull first,
                        kino_tensor *_Nonnull const *_Nonnull second, const bool *decays, int32_t count,
                        kino_adamw_options options) KINO_NOEXCEPT;
+typedef struct {
+  double learning_rate, momentum, weight_decay, gradient_scale;
+} kino_muon_options;
+// Parameters of two axes or more, seen as [first axis, all others].
+kino_status kino_muon(kino_tensor *_Nonnull const *_Nonnull parameters, kino_tensor *_Nonnull const *_Nonnull momentum,
+                      int32_t count, kino_muon_options options) KINO_NOEXCEPT;
 // Square root of the sum of squares of all gradients.
 kino_status kino_gradient_norm(kino_tensor *_Nonnull const *_Nonnull parameters, int32_t count,
                                double *out) KINO_NOEXCEPT;

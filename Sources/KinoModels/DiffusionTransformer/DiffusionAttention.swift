@@ -57,7 +57,10 @@ struct SelfAttention: Sendable {
   func callAsFunction(_ x: Tensor, rotary: RotaryTable) -> Tensor {
     let p = projections
     func rotated(_ x: Tensor, _ norm: RMSNorm) -> Tensor {
-      rotary.rotate(p.split(norm(x.cast(to: .float32)))).cast(to: x.dtype).transposed(1, 2)
+      p.split(
+        x.rmsNormalized(
+          weight: norm.weight, epsilon: norm.epsilon, rotation: (rotary.cosine, rotary.sine))
+      ).transposed(1, 2)
     }
     return p.joined(
       scaledDotProductAttention(

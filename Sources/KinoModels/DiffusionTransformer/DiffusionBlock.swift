@@ -3,22 +3,36 @@ internal import KinoTensor
 
 /// What the timestep does to one branch of a block: shifts and scales its input, gates its output.
 struct Modulation {
-  let shift: Tensor  // [B, L or 1, D]
+  let shift: Tensor  // [B, K, D], as scale and gate
   let scale: Tensor
   let gate: Tensor
+  let index: Tensor?  // which of the K rows a token takes, [B, L]
+  let epsilon: Double
 
   /// Makes the modulations of the attention and of the feed-forward branch.
   ///
   /// The table is the block's own part, `[1, 6, D]`.
-  static func pair(_ time: TimeEmbedding, table: Tensor) -> (attention: Self, feedForward: Self) {
-    let parts = time.spread(time.projection + table, count: 6)
-    return (
-      Modulation(shift: parts[0], scale: parts[1], gate: parts[2]),
-      Modulation(shift: parts[3], scale: parts[4], gate: parts[5])
-    )
+  static func pair(_ time: TimeEmbedding, table: Tensor, epsilon: Double) -> (
+    attention: Self, feedForward: Self
+  ) {
+    let values = time.projection + table
+    func branch(_ first: Int) -> Modulation {
+      Modulation(
+        shift: values.select(2, first), scale: values.select(2, first + 1),
+        gate: values.select(2, first + 2), index: time.index, epsilon: epsilon)
+    }
+    return (branch(0), branch(3))
   }
 
-  func apply(_ x: Tensor) -> Tensor { x * (scale + 1) + shift }
+  /// The branch's input: normalised, scaled and shifted tokens.
+  func input(_ x: Tensor, computeType: DType) -> Tensor {
+    x.modulatedNorm(shift: shift, scale: scale, index: index, epsilon: epsilon, dtype: computeType)
+  }
+
+  /// The tokens with the branch's gated output.
+  func joined(_ x: Tensor, _ output: Tensor) -> Tensor {
+    x.adding(output, gate: gate, index: index)
+  }
 }
 
 /// Two linear layers with a GELU between.
@@ -39,19 +53,18 @@ struct FeedForward: Sendable {
 /// timestep modulates the first and the last.
 struct DiffusionBlock: Sendable {
   let modulation: Tensor  // [1, 6, D]
-  let norm: LayerNorm
+  let epsilon: Double
   let attention: SelfAttention
   let crossNorm: LayerNorm?
   let crossAttention: CrossAttention
   let feedForward: FeedForward
 
   init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
-    let (width, epsilon) = (configuration.width, configuration.epsilon)
+    let width = configuration.width
+    epsilon = configuration.epsilon
     modulation = scope.parameter(
       "scale_shift_table", shape: [1, 6, width],
       initializer: .normal(standardDeviation: 1 / Double(width).squareRoot()), precision: .exact)
-    // Of norm1 and norm3, which have no parameters.
-    norm = LayerNorm(scope, width: width, epsilon: epsilon, isAffine: false)
     attention = SelfAttention(scope["attn1"], configuration: configuration)
     crossNorm =
       configuration.normalizesCrossAttention
@@ -66,11 +79,11 @@ struct DiffusionBlock: Sendable {
     _ residual: Tensor, time: TimeEmbedding, memory: AttentionMemory, textBias: Tensor?,
     rotary: RotaryTable, computeType: DType
   ) -> Tensor {
-    let (spatial, pointwise) = Modulation.pair(time, table: modulation)
+    let (spatial, pointwise) = Modulation.pair(time, table: modulation, epsilon: epsilon)
     var x = residual
-    x = x + attention(spatial.apply(norm(x)).cast(to: computeType), rotary: rotary) * spatial.gate
-    let query = (crossNorm?(x) ?? x).cast(to: computeType)
+    x = spatial.joined(x, attention(spatial.input(x, computeType: computeType), rotary: rotary))
+    let query = crossNorm?(x, as: computeType) ?? x.cast(to: computeType)
     x = x + crossAttention(query, memory: memory, bias: textBias)
-    return x + feedForward(pointwise.apply(norm(x)).cast(to: computeType)) * pointwise.gate
+    return pointwise.joined(x, feedForward(pointwise.input(x, computeType: computeType)))
   }
 }

@@ -147,7 +147,7 @@ struct PatchEmbedding: Sendable {
 /// Maps tokens to velocities.
 struct VelocityHead: Sendable {
   let modulation: Tensor  // [1, 2, D]
-  let norm: LayerNorm
+  let epsilon: Double
   let projection: Linear
 
   // Takes the scope of the model, since the head has none of its own.
@@ -156,7 +156,7 @@ struct VelocityHead: Sendable {
     modulation = scope.parameter(
       "scale_shift_table", shape: [1, 2, width],
       initializer: .normal(standardDeviation: 1 / Double(width).squareRoot()), precision: .exact)
-    norm = LayerNorm(scope, width: width, epsilon: configuration.epsilon, isAffine: false)
+    epsilon = configuration.epsilon
     // Zeros make the first velocity zero.
     projection = Linear(
       scope["proj_out"], inputs: width,
@@ -165,8 +165,10 @@ struct VelocityHead: Sendable {
 
   /// Maps `[B, L, D]` to `[B, L, volume * C]`.
   func callAsFunction(_ x: Tensor, time: TimeEmbedding, computeType: DType) -> Tensor {
-    let parts = time.spread(time.rows.expandingDimension(at: 2) + modulation, count: 2)
-    let (shift, scale) = (parts[0], parts[1])
-    return projection((norm(x) * (scale + 1) + shift).cast(to: computeType))
+    let values = time.rows.expandingDimension(at: 2) + modulation  // [B, K, 2, D]
+    let tokens = x.modulatedNorm(
+      shift: values.select(2, 0), scale: values.select(2, 1), index: time.index, epsilon: epsilon,
+      dtype: computeType)
+    return projection(tokens)
   }
 }

@@ -10,8 +10,8 @@ public import KinoTensor
 ///
 /// - Note: Su et al., arXiv:2104.09864, with interleaved pairs as in Wan.
 public struct RotaryTable: Sendable {
-  let cosine: Tensor  // [L, 1, headDimension / 2]
-  let sine: Tensor  // [L, 1, headDimension / 2]
+  let cosine: Tensor  // [L, headDimension / 2]
+  let sine: Tensor  // [L, headDimension / 2]
 
   /// The number of tokens.
   public let tokenCount: Int
@@ -41,7 +41,7 @@ public struct RotaryTable: Sendable {
         for column in columns { angles += frame + row + column }
       }
     }
-    let shape = [tokenCount, 1, headDimension / 2]
+    let shape = [tokenCount, headDimension / 2]
     cosine = Tensor(angles.map { Float(cos($0)) }, shape: shape)
     sine = Tensor(angles.map { Float(sin($0)) }, shape: shape)
   }
@@ -85,14 +85,5 @@ public struct RotaryTable: Sendable {
       pow(10000, -Double($0) / Double(channels))
     }
     return positions.map { position in frequencies.map { position * $0 } }
-  }
-
-  /// Turns `[B, L, heads, headDimension]`, in float32.
-  func rotate(_ x: Tensor) -> Tensor {
-    let (batch, length, heads, channels) = x.shape4
-    let pairs = x.cast(to: .float32).reshaped(to: batch, length, heads, channels / 2, 2)
-    let (a, b) = (pairs.select(-1, 0), pairs.select(-1, 1))
-    return stack([a * cosine - b * sine, a * sine + b * cosine], along: -1)
-      .reshaped(to: batch, length, heads, channels)
   }
 }

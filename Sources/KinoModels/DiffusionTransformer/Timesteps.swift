@@ -23,20 +23,8 @@ struct TimeEmbedding {
   let rows: Tensor
   /// Of the blocks, `[B, K, 6, D]`.
   let projection: Tensor
-  /// Picks a row for every token, `[B, L, K]` with a single one per token; `nil` if the rows
-  /// broadcast, or are the tokens', as they are.
-  let selection: Tensor?
-
-  /// Spreads `[B, K, count, D]` to `count` tensors `[B, L, D]` or `[B, 1, D]`.
-  ///
-  /// A product with zeros and ones is exact, and its gradient is a product too, where that of a
-  /// gather would add row by row.
-  func spread(_ values: Tensor, count: Int) -> [Tensor] {
-    let (batch, rows, _, width) = values.shape4
-    let flat = values.reshaped(to: batch, rows, count * width)
-    let spread = (selection?.matmul(flat) ?? flat).reshaped(to: batch, -1, count, width)
-    return (0..<count).map { spread.select(2, $0) }
-  }
+  /// Which of the `K` rows a token takes, `[B, L]` int64; `nil` if there is one, or one per token.
+  let index: Tensor?
 }
 
 /// Embeds timesteps by a sinusoid and two small networks, in float32 whatever the compute type.
@@ -62,21 +50,17 @@ struct TimeEmbedder: Sendable {
   func callAsFunction(_ timesteps: Timesteps) -> TimeEmbedding {
     switch timesteps {
     case .perSample(let values):
-      return embedding(of: values.expandingDimension(at: 1), selection: nil)
-    case .perToken(let values, nil):
-      return embedding(of: values, selection: nil)
-    case .perToken(let values, let index?):
-      let numbers = Tensor.range(0, Double(values.size(1)), dtype: .int64).moved(to: index.device)
-      let selection = index.expandingDimension(at: -1).equals(numbers).cast(to: .float32)
-      return embedding(of: values, selection: selection)
+      return embedding(of: values.expandingDimension(at: 1), index: nil)
+    case .perToken(let values, let index):
+      return embedding(of: values, index: index?.cast(to: .int64))
     }
   }
 
-  private func embedding(of values: Tensor, selection: Tensor?) -> TimeEmbedding {
+  private func embedding(of values: Tensor, index: Tensor?) -> TimeEmbedding {
     let (batch, rows) = values.shape2
     let time = second(first(sinusoid(values)).silu())  // [B, K, D]
     let projected = projection(time.silu()).reshaped(to: batch, rows, 6, -1)
-    return TimeEmbedding(rows: time, projection: projected, selection: selection)
+    return TimeEmbedding(rows: time, projection: projected, index: index)
   }
 
   /// Maps `[B, K]` to cosines, then sines, `[B, K, frequencyCount]`.

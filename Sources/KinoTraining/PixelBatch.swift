@@ -1,0 +1,50 @@
+internal import Dispatch
+internal import Kino
+internal import KinoMedia
+internal import KinoTensor
+internal import Synchronization
+
+/// Pixels of a batch on their way from the threads that make them.
+struct PixelBatch: Sendable {
+  let bytes: [UInt8]
+  let shape: [Int]  // [B, F, H, W, 3]
+
+  /// Makes `count` clips of a bucket's shape on all cores, in order.
+  ///
+  /// They are made before the networks run: beside them, on a busy machine, they would make every
+  /// barrier of the networks' threads wait.
+  init(
+    count: Int, of bucket: TrainingConfiguration.Bucket,
+    make: @Sendable (_ index: Int) throws -> Clip
+  ) throws {
+    let made = Mutex<[Int: Result<Clip, any Error>]>([:])
+    DispatchQueue.concurrentPerform(iterations: count) { index in
+      let result = Result { try make(index) }
+      made.withLock { $0[index] = result }
+    }
+    bytes = try made.withLock { made in
+      try (0..<count).compactMap { try made[$0]?.get() }
+    }
+    .flatMap(\.pixels)
+    shape = [count, bucket.frames, bucket.height, bucket.width, 3]
+  }
+
+  /// `[B, 3, F, H, W]`, float32, in `-1...1`.
+  var pixels: Tensor { Tensor(pixelBytes: bytes, shape: shape) }
+}
+
+extension [TrainingConfiguration.Bucket] {
+  /// A bucket of those in use at a step, by weight.
+  ///
+  /// - Parameters:
+  ///   - step: From 1.
+  ///   - draw: Uniform in `0..<1`.
+  func drawn(at step: Int, by draw: Double) -> TrainingConfiguration.Bucket {
+    let inUse = filter { step > $0.after ?? 0 }
+    var left = draw * inUse.reduce(0) { $0 + $1.weight }
+    return inUse.first { bucket in
+      left -= bucket.weight
+      return left < 0
+    } ?? self[0]
+  }
+}
