@@ -1,8 +1,8 @@
 // Norm over channels with an optional SiLU, one pass forward and one backward, for tensors with
 // channels innermost. Anything else takes the plain composition.
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "parallel.h"
 #include "shim.h"
 #include "simd.h"
 
@@ -102,7 +102,7 @@ void forward_typed(const at::Tensor &x, const at::Tensor &gain, at::Tensor &y, b
   auto *out = static_cast<T *>(y.mutable_data_ptr());
   auto *g = gain.const_data_ptr<float>();
   const bool wide = uses_avx512();
-  at::parallel_for(0, rows, kBlock, [=](int64_t begin, int64_t end) {
+  parallel_for(0, rows, kBlock, [=](int64_t begin, int64_t end) {
     forward_any(in + begin * channels, g, out + begin * channels, end - begin, channels, silu, wide);
   });
 }
@@ -117,7 +117,7 @@ void backward_typed(const at::Tensor &x, const at::Tensor &gain, const at::Tenso
   auto *g = gain.const_data_ptr<float>();
   const bool wide = uses_avx512();
   auto *sums = partial.mutable_data_ptr<float>();
-  at::parallel_for(0, partial.size(0), 1, [=](int64_t begin, int64_t end) {
+  parallel_for(0, partial.size(0), 1, [=](int64_t begin, int64_t end) {
     std::vector<float> scratch(static_cast<size_t>(channels));
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * kBlock, count = std::min(kBlock, rows - first);

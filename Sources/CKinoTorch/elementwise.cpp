@@ -18,7 +18,7 @@ static at::Tensor unary(int32_t op, const at::Tensor &x) {
     case KINO_RELU: return at::relu(x);
     case KINO_SILU: return at::silu(x);
     case KINO_GELU: return at::gelu(x);
-    case KINO_GELU_TANH: return at::gelu(x, "tanh");
+    case KINO_GELU_TANH: return gelu_tanh(x);
     case KINO_RECIPROCAL: return at::reciprocal(x);
     case KINO_IS_FINITE: return at::isfinite(x);
     case KINO_FLOOR: return at::floor(x);

@@ -1,9 +1,9 @@
 // What a timestep does to tokens: `norm(x) * (1 + scale) + shift` before a branch, `x + y * gate` after
 // it, each in one pass forward and one backward. Rows of modulation are shared by many tokens: token l
 // of sample b takes row index[b, l], and they are never spread to one per token.
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "parallel.h"
 #include "shim.h"
 #include "simd.h"
 
@@ -56,7 +56,7 @@ struct Shape {
 // Calls body(task, sample, first token, last token) for every block of tokens.
 template <typename Body>
 void for_blocks(const Shape &s, const Body &body) {
-  at::parallel_for(0, s.batch * s.blocks, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, s.batch * s.blocks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t sample = task / s.blocks, first = task % s.blocks * kTokens;
       body(task, sample, first, std::min(first + kTokens, s.length));

@@ -11,6 +11,9 @@ extern "C" {
 kino_status kino_matmul(const kino_tensor *a, const kino_tensor *b, kino_tensor **out) noexcept {
   KINO_GUARD(give(out, at::matmul(a->value, b->value)))
 }
+kino_status kino_least_squares(const kino_tensor *a, const kino_tensor *b, kino_tensor **out) noexcept {
+  KINO_GUARD(give(out, std::get<0>(at::linalg_lstsq(a->value, b->value))))
+}
 kino_status kino_linear(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *bias,
                         kino_tensor **out) noexcept {
   KINO_GUARD(give(out, at::linear(x->value, weight->value, maybe(bias))))
@@ -41,12 +44,6 @@ kino_status kino_normalize(const kino_tensor *x, int64_t axis, double epsilon, k
 }
 kino_status kino_embedding(const kino_tensor *weight, const kino_tensor *indices, kino_tensor **out) noexcept {
   KINO_GUARD(give(out, at::embedding(weight->value, indices->value)))
-}
-kino_status kino_attention(const kino_tensor *q, const kino_tensor *k, const kino_tensor *v, const kino_tensor *bias,
-                           double scale, kino_tensor **out) noexcept {
-  KINO_GUARD(give(out, at::scaled_dot_product_attention(
-                           q->value, k->value, v->value, maybe(bias), 0.0, false,
-                           scale == 0 ? c10::nullopt : c10::optional<double>(scale))))
 }
 kino_status kino_upsample_nearest(const kino_tensor *x, const int64_t *size, int32_t spatial,
                                   kino_tensor **out) noexcept {

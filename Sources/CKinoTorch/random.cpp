@@ -1,11 +1,11 @@
 // Counter-based random numbers: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as
 // 1, 2, 3", SC 2011), then Box-Muller in double precision. Element i depends on (seed, stream, i)
 // alone, so neither device nor thread count can change it.
-#include <ATen/Parallel.h>
 
 #include <array>
 #include <cmath>
 
+#include "parallel.h"
 #include "shim.h"
 
 using namespace kino;
@@ -31,7 +31,7 @@ Block philox(uint64_t seed, uint64_t stream, uint64_t counter) {
 void fill(float *values, int64_t count, bool normal, uint64_t seed, uint64_t stream) {
   constexpr double unit = 1.0 / 4294967296.0;
   constexpr double turn = 6.283185307179586476925;
-  at::parallel_for(0, (count + 3) / 4, 4096, [=](int64_t begin, int64_t end) {
+  parallel_for(0, (count + 3) / 4, 4096, [=](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       Block bits = philox(seed, stream, static_cast<uint64_t>(block));
       float four[4];

@@ -1,8 +1,8 @@
 // Root-mean-square norm of queries and keys over all heads together, then their rotation by position:
 // one pass forward and one backward.
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "parallel.h"
 #include "shim.h"
 #include "simd.h"
 
@@ -102,7 +102,7 @@ struct RotaryNorm : torch::autograd::Function<RotaryNorm> {
       const auto *in = static_cast<const T *>(x.const_data_ptr());
       const auto *gain = w.const_data_ptr<float>();
       auto *out = static_cast<T *>(y.mutable_data_ptr());
-      at::parallel_for(0, rows, kTokens, [&](int64_t begin, int64_t end) {
+      parallel_for(0, rows, kTokens, [&](int64_t begin, int64_t end) {
         std::vector<float> scratch(static_cast<size_t>(width));
         with_simd(wide, [&]() KINO_INLINED {
           for (int64_t row = begin; row < end; ++row) {
@@ -135,7 +135,7 @@ struct RotaryNorm : torch::autograd::Function<RotaryNorm> {
       const auto *gain = w.const_data_ptr<float>();
       auto *out = static_cast<T *>(dx.mutable_data_ptr());
       auto *sums = partial.mutable_data_ptr<float>();
-      at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+      parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
         std::vector<float> scratch(static_cast<size_t>(width));
         with_simd(wide, [&]() KINO_INLINED {
           for (int64_t block = begin; block < end; ++block) {

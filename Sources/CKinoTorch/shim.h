@@ -39,6 +39,8 @@ inline c10::optional<at::Tensor> maybe(const kino_tensor *t) {
 at::ScalarType scalar_type(int32_t dtype);
 at::Device device(kino_device device);
 
+at::Tensor gelu_tanh(const at::Tensor &x);  // by our kernel on the CPU
+
 }  // namespace kino
 
 // Runs the body; anything it throws becomes a status and a text.

@@ -32,7 +32,17 @@ inline bool has_avx512() {
 #endif
 }
 
+inline bool has_avx512_bf16() {
+#if defined(__x86_64__)
+  static const bool present = has_avx512() && __builtin_cpu_supports("avx512bf16");
+  return present;
+#else
+  return false;
+#endif
+}
+
 inline bool uses_avx512() { return has_avx512() && kernel_level >= 1; }
+inline bool uses_avx512_bf16() { return has_avx512_bf16() && kernel_level >= 2; }
 
 template <typename Body>
 KINO_AVX512 void with_avx512(const Body &body) {

@@ -27,6 +27,34 @@ public struct LatentPreview: Sendable, Hashable, Codable {
       bias: values.decode([Float].self, forKey: .bias))
   }
 
+  /// Fits a preview to clips and their latents.
+  ///
+  /// - Parameters:
+  ///   - pairs: Latents `[C, F, h, w]` as the sampler sees them, with their pixels
+  ///     `[3, n * (F - 1) + 1, H, W]` in -1...1: the first latent frame is one frame, the others `n`.
+  /// - Throws: ``DiffusionError`` if there is nothing to fit to.
+  public init(fitting pairs: [(latents: Tensor, pixels: Tensor)]) throws(DiffusionError) {
+    var inputs: [Tensor] = []
+    var targets: [Tensor] = []
+    for (latents, pixels) in pairs {
+      let (channels, frames, height, width) = latents.shape4
+      let group = frames > 1 ? (pixels.size(1) - 1) / (frames - 1) : 1
+      let small = pixels.areaResized(height: height, width: width)  // [3, n * (F - 1) + 1, h, w]
+      let rest = small.slice(1, from: 1).reshaped(to: [3, frames - 1, group, height, width])
+        .mean(along: 2)
+      inputs.append(latents.reshaped(to: channels, -1).transposed(0, 1))
+      targets.append(
+        concatenate([small.slice(1, 0..<1), rest], along: 1).reshaped(to: 3, -1).transposed(0, 1))
+    }
+    try DiffusionError.require(!inputs.isEmpty, .shape, "expected latents to fit a preview to")
+    let latents = concatenate(inputs, along: 0).cast(to: .float64)  // [N, C]
+    let ones = Tensor.ones([latents.size(0), 1]).cast(to: .float64)
+    let fit = concatenate([latents, ones], along: 1)
+      .leastSquares(concatenate(targets, along: 0).cast(to: .float64)).cast(to: .float32).floats()
+    let rows = stride(from: 0, to: fit.count, by: 3).map { Array(fit[$0..<$0 + 3]) }
+    try self.init(weights: Array(rows.dropLast()), bias: rows[rows.count - 1])
+  }
+
   private func validate() throws(DiffusionError) {
     let rows = weights + [bias]
     try DiffusionError.require(

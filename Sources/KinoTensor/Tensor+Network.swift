@@ -6,6 +6,13 @@ extension Tensor {
     Tensor.make("matmul", [self, other]) { kino_matmul(handle.pointer, other.handle.pointer, $0) }
   }
 
+  /// The `[K, M]` whose product with this `[N, K]` is nearest to `[N, M]`, in squares.
+  public func leastSquares(_ target: Tensor) -> Tensor {
+    Tensor.make("leastSquares", [self, target]) {
+      kino_least_squares(handle.pointer, target.handle.pointer, $0)
+    }
+  }
+
   /// `x W^T + b`: `[..., in]` with weight `[out, in]` to `[..., out]`.
   public func linear(weight: Tensor, bias: Tensor? = nil) -> Tensor {
     Tensor.make("linear", [self, weight]) {

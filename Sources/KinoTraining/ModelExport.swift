@@ -1,4 +1,5 @@
 internal import Foundation
+internal import KinoDiffusion
 internal import KinoModels
 internal import KinoTensor
 internal import KinoWeights
@@ -11,6 +12,7 @@ struct ModelExport {
   let autoencoderFolder: URL
   let transformer: DiffusionTransformer.Configuration
   let text: UMT5Encoder.Configuration
+  let preview: LatentPreview
 
   /// What Kino keeps beside the published files: what the model was made for.
   private struct Offer: Encodable {
@@ -34,9 +36,10 @@ struct ModelExport {
     var windowFrames: Int
     var baseTokens: Int
     var baseShift: Double
+    var preview: LatentPreview
 
     enum CodingKeys: String, CodingKey {
-      case name, defaults
+      case name, defaults, preview
       case sizeMultiple = "size_multiple"
       case maximumPixels = "maximum_pixels"
       case maximumFrames = "maximum_frames"
@@ -100,7 +103,8 @@ struct ModelExport {
         framesPerSecond: configuration.data.framesPerSecond, steps: defaults.steps,
         guidance: defaults.guidance),
       sizeMultiple: 32, maximumPixels: largest, maximumFrames: longest, windowFrames: longest,
-      baseTokens: settings.baseTokens, baseShift: settings.baseShift)
+      baseTokens: settings.baseTokens, baseShift: settings.baseShift,
+      preview: preview)
   }
 
   private func writeNetwork(

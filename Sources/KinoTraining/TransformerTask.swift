@@ -258,8 +258,23 @@ final class TransformerTask: TrainingTask {
   func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
     try ModelExport(
       configuration: configuration, settings: settings, autoencoderFolder: autoencoderFolder,
-      transformer: networks.transformer.configuration, text: networks.encoder.configuration
+      transformer: networks.transformer.configuration, text: networks.encoder.configuration,
+      preview: fittedPreview()
     ).write(averages, to: folder)
+  }
+
+  /// A preview of latents, fitted to a few scenes.
+  private func fittedPreview() throws -> LatentPreview {
+    try LatentPreview(
+      fitting: (0..<24).map { index in
+        let pixels = Clip(
+          SceneRenderer(width: 96, height: 96).render(
+            .random(seed: UInt64(810_000 + index)), frameCount: 9,
+            framesPerSecond: configuration.data.framesPerSecond)
+        ).tensor
+        let latents = autoencoder.encode(pixels, computeType: computeType).mean
+        return (autoencoder.normalized(latents).select(0, 0), pixels.select(0, 0))
+      })
   }
 }
 

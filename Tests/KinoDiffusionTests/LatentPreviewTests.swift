@@ -29,4 +29,24 @@ import Testing
     let copy = try JSONDecoder().decode(LatentPreview.self, from: JSONEncoder().encode(preview))
     #expect(copy == preview)
   }
+
+  @Test func `A fit finds the numbers that made the pictures`() throws {
+    var source = RandomSource(seed: 1)
+    let (weights, bias) = (source.normal([4, 3]) * 0.2, Tensor([Float(0.1), -0.2, 0.3]))
+    let pairs = [(1, 1), (3, 9)].map { frames, pixelFrames in
+      let latents = source.normal([4, frames, 2, 3])
+      let small = (latents.permuted(1, 2, 3, 0).matmul(weights) + bias).permuted(3, 0, 1, 2)
+      // Every latent frame after the first stands for four, and every latent for 16 x 16 pixels.
+      let rest = small.slice(1, from: 1).repeated(4, along: 1)
+      let all = concatenate([small.slice(1, 0..<1), rest], along: 1)
+      #expect(all.size(1) == pixelFrames)
+      return (latents: latents, pixels: all.repeated(16, along: 2).repeated(16, along: 3))
+    }
+    let preview = try LatentPreview(fitting: pairs)
+    let found = preview.weights.flatMap { $0 } + preview.bias
+    for (found, expected) in zip(found, weights.floats() + bias.floats()) {
+      #expect(abs(found - expected) < 1e-4)
+    }
+    #expect(throws: DiffusionError.self) { try LatentPreview(fitting: []) }
+  }
 }

@@ -21,9 +21,7 @@ import Testing
     }
   }
 
-  private static let levels: [Engine.KernelLevel] = {
-    Engine.kernelLevel == .portable ? [.portable] : [.portable, .avx512]
-  }()
+  private static let levels = AttentionTests.levels
 
   private func at<Result>(_ level: Engine.KernelLevel, _ body: () -> Result) -> Result {
     let before = Engine.kernelLevel

@@ -26,9 +26,7 @@ import Testing
     }
   }
 
-  private static let levels: [Engine.KernelLevel] = {
-    Engine.kernelLevel == .portable ? [.portable] : [.portable, .avx512]
-  }()
+  private static let levels = AttentionTests.levels
 
   private func at<Result>(_ level: Engine.KernelLevel, _ body: () -> Result) -> Result {
     let before = Engine.kernelLevel
@@ -131,6 +129,24 @@ import Testing
         }
       }
     }
+  }
+
+  @Test(arguments: [DType.float32, .bfloat16])
+  func `GELU agrees with LibTorch's, to its ends`(dtype: DType) {
+    var source = RandomSource(seed: 6)
+    let edges = Tensor([Float(0), -0.0, 30, -30, 1e4, -1e4, 1e-6, 3, -3])
+    let x = concatenate([edges, source.normal([40_000]) * 3], along: 0).cast(to: dtype)
+    // LibTorch's own in float64, which our kernel leaves to it.
+    let expected = run([x.cast(to: .float64)], upstream: .ones([40_009])) { $0[0].geluTanh() }
+    for level in Self.levels {
+      let found = at(level) { run([x], upstream: .ones([40_009])) { $0[0].geluTanh() } }
+      for (found, expected) in zip(found, expected) {
+        expectClose(
+          found.cast(to: .float32), expected.cast(to: .float32),
+          tolerance: dtype == .float32 ? 2e-6 : 4e-3, "\(level)")
+      }
+    }
+    #expect(Tensor([Float.nan]).geluTanh().item().isNaN)
   }
 
   @Test func `Views of rows, and tokens with gaps, are read right`() {

@@ -53,7 +53,7 @@ bool kino_device_available(int32_t type) KINO_NOEXCEPT;
 bool kino_cpu_multiplies_bfloat16(void) KINO_NOEXCEPT;
 int64_t kino_live_tensor_count(void) KINO_NOEXCEPT;
 // Which instructions our own CPU kernels use, never more than the machine has: for tests.
-typedef enum { KINO_KERNEL_PORTABLE = 0, KINO_KERNEL_AVX512 = 1 } kino_kernel_level;
+typedef enum { KINO_KERNEL_PORTABLE = 0, KINO_KERNEL_AVX512 = 1, KINO_KERNEL_AVX512_BF16 = 2 } kino_kernel_level;
 void kino_set_kernel_level(int32_t level) KINO_NOEXCEPT;
 int32_t kino_get_kernel_level(void) KINO_NOEXCEPT;
 
@@ -156,6 +156,9 @@ kino_status kino_pad(const kino_tensor *x, const int64_t *amounts, int32_t count
 // -- Networks
 kino_status kino_matmul(const kino_tensor *a, const kino_tensor *b,
                         kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// The X [K, M] with the least |A X - B|, for A [N, K] and B [N, M].
+kino_status kino_least_squares(const kino_tensor *a, const kino_tensor *b,
+                               kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_linear(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable bias,
                         kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // Two or three spatial axes, by the rank of `x`.
