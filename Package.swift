@@ -91,7 +91,7 @@ let package = Package(
     .target(
       name: "KinoEvaluation",
       dependencies: [
-        "Kino", "KinoTensor", "KinoModels", "KinoMedia", "KinoWorld",
+        "Kino", "KinoTensor", "KinoNN", "KinoModels", "KinoMedia", "KinoWorld",
       ]),
     .executableTarget(
       name: "KinoCommand",

@@ -11,7 +11,7 @@ struct KinoCommand: AsyncParsableCommand {
     version: kinoVersion,
     subcommands: [
       Generate.self, Image.self, World.self, Inspect.self, PlanCommand.self, Probe.self, Train.self,
-      Evaluate.self,
+      Evaluate.self, Bench.self,
     ])
 
   /// Parses, runs, and ends with the documented codes: 0 done, 1 failed, 2 wrong use, 130 stopped.

@@ -29,9 +29,8 @@ public struct LatentPreview: Sendable, Hashable, Codable {
 
   /// Fits a preview to clips and their latents.
   ///
-  /// - Parameters:
-  ///   - pairs: Latents `[C, F, h, w]` as the sampler sees them, with their pixels
-  ///     `[3, n * (F - 1) + 1, H, W]` in -1...1: the first latent frame is one frame, the others `n`.
+  /// - Parameter pairs: Latents `[C, F, h, w]` as the sampler sees them, with their pixels
+  ///   `[3, n * (F - 1) + 1, H, W]` in -1...1: the first latent frame is one frame, the others `n`.
   /// - Throws: ``DiffusionError`` if there is nothing to fit to.
   public init(fitting pairs: [(latents: Tensor, pixels: Tensor)]) throws(DiffusionError) {
     var inputs: [Tensor] = []

@@ -27,10 +27,15 @@ public final class ParameterRegistry {
   public private(set) var parameters: [(key: String, value: Tensor)] = []
 
   /// Initialises parameters from a seed; each depends on the seed and its own key alone.
-  public init(seed: UInt64, isTrainable: Bool = true) {
+  ///
+  /// - Parameters:
+  ///   - seed: Where the numbers start.
+  ///   - isTrainable: Whether parameters record gradients; they are float32 then.
+  ///   - computeType: Converts the weights of large products of a network that is not trained.
+  public init(seed: UInt64, isTrainable: Bool = true, computeType: DType? = nil) {
     source = .initial(seed: seed)
     self.isTrainable = isTrainable
-    computeType = nil
+    self.computeType = computeType
   }
 
   /// Takes parameters from a checkpoint.
@@ -78,7 +83,9 @@ public final class ParameterRegistry {
     _ key: String, shape: [Int], initializer: Initializer, precision: ParameterScope.Precision
   ) -> Tensor {
     switch source {
-    case .initial(let seed): return initializer.tensor(shape: shape, seed: seed, key: key)
+    case .initial(let seed):
+      let value = initializer.tensor(shape: shape, seed: seed, key: key)
+      return isTrainable || precision == .exact ? value : value.cast(to: computeType ?? .float32)
     case .stored(_, let lookup):
       // Stands in for what is missing, so that one report can name every fault; holds one number.
       let placeholder = { Tensor.zeros(shape.map { _ in 1 }).expanded(to: shape) }

@@ -83,6 +83,7 @@ extension Tensor {
   ///   - epsilon: Added to the variance.
   ///   - dtype: Of the result; all is computed in float32.
   ///   - isFused: Whether the CPU kernel may be used; `false` composes plain operations.
+  /// - Returns: `[B, L, D]`.
   public func modulatedNorm(
     shift: Tensor, scale: Tensor, index: Tensor? = nil, epsilon: Double, dtype: DType,
     isFused: Bool = true
@@ -101,6 +102,7 @@ extension Tensor {
   ///   - gate: Rows as in ``modulatedNorm(shift:scale:index:epsilon:dtype:isFused:)``.
   ///   - index: Which row a token takes.
   ///   - isFused: Whether the CPU kernel may be used.
+  /// - Returns: `[B, L, D]`, float32.
   public func adding(
     _ branch: Tensor, gate: Tensor, index: Tensor? = nil, isFused: Bool = true
   ) -> Tensor {
@@ -120,6 +122,7 @@ extension Tensor {
   ///   - rotation: Cosines and sines `[L, headDimension / 2]`, the same for every head; `nil` leaves
   ///     the turn out.
   ///   - isFused: Whether the CPU kernel may be used; `false` composes plain operations.
+  /// - Returns: `[B, L, D]`.
   public func rmsNormalized(
     weight: Tensor, epsilon: Double, rotation: (cosine: Tensor, sine: Tensor)?, isFused: Bool = true
   ) -> Tensor {

@@ -39,6 +39,7 @@ extension [TrainingConfiguration.Bucket] {
   /// - Parameters:
   ///   - step: From 1.
   ///   - draw: Uniform in `0..<1`.
+  /// - Returns: The bucket.
   func drawn(at step: Int, by draw: Double) -> TrainingConfiguration.Bucket {
     let inUse = filter { step > $0.after ?? 0 }
     var left = draw * inUse.reduce(0) { $0 + $1.weight }

@@ -100,7 +100,7 @@ final class TransformerTask: TrainingTask {
     var random = RandomSource(
       seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(step) << 16)
     let bucket = configuration.buckets.drawn(at: step, by: random.uniform())
-    let available = settings.latents.count(at: step)
+    let available = settings.latents.count(at: step - (bucket.after ?? 0))
     let store = try filled(bucket, to: available)
     let indices = (0..<bucket.batch).map { _ in random.integer(below: available) }
     let captions = indices.enumerated().map { position, index in

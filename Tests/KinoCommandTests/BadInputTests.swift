@@ -62,6 +62,11 @@ import Testing
     ["probe", "nonsense", "--model", "{model}", "--output", "o.safetensors"],
     ["probe", "decode", "--model", "{model}", "--output", "o.safetensors"],
     ["probe", "tokenize", "--model", "{model}", "--output", "o.safetensors"],
+    ["bench", "nonsense"],
+    ["bench", "attention", "--runs", "0"],
+    ["bench", "attention", "--latents", "5x32"],
+    ["bench", "attention", "--latents", "5x3x3"],
+    ["bench", "attention", "--precision", "int8"],
     ["inspect"],
     ["train"],
   ]

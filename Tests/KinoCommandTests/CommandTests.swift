@@ -50,6 +50,24 @@ import Testing
     #expect(wrong.objects.last??["code"] == "invalidLength")
   }
 
+  @Test func `Named work is timed`() async throws {
+    let found = try await kino.run([
+      "bench", "attention", "mini-train-step", "mini-decode", "--latents", "2x4x4", "--runs", "2",
+      "--json",
+    ])
+    #expect(found.status == 0, "\(found.errors)")
+    let lines = try found.output.split(separator: "\n").map {
+      try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+    }
+    #expect(
+      lines.map { $0["workload"] as? String } == ["attention", "mini-train-step", "mini-decode"])
+    for line in lines {
+      let (median, best) = (line["median_ms"] as? Double ?? 0, line["best_ms"] as? Double ?? 0)
+      #expect(best > 0 && median >= best && (line["peak_bytes"] as? Int ?? 0) > 1 << 20)
+    }
+    #expect((lines[0]["gflops"] as? Double ?? 0) > 0 && lines[2]["gflops"] == nil)
+  }
+
   @Test func `A picture, and a plan`() async throws {
     let made = try await kino.run([
       "image", "a red ball", "--model", "{model}", "--output", "a.png", "--size", "50x30",

@@ -73,7 +73,8 @@ struct OptimizerTests {
       .reshaped(to: shape[0], columns)
     let isTall = shape[0] > columns
     let small = isTall ? step.transposed(0, 1) : step
-    let gram = small.matmul(small.transposed(0, 1)).floats()  // of unit singular values: the identity
+    // The identity, if all singular values are one.
+    let gram = small.matmul(small.transposed(0, 1)).floats()
     let size = min(shape[0], columns)
     for row in 0..<size {
       for column in 0..<size {

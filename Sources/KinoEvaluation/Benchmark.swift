@@ -1,0 +1,147 @@
+internal import Foundation
+public import Kino
+internal import KinoMedia
+public import KinoTensor
+
+/// Times named work on this machine.
+public struct Benchmark {
+  /// What one workload took.
+  public struct Result: Codable, Hashable, Sendable {
+    /// Its name.
+    public var workload: String
+    /// `float32` or `bfloat16`.
+    public var precision: String
+    /// Latent frames, rows and columns.
+    public var latents: [Int]
+    /// Runs that were timed.
+    public var runs: Int
+    /// The median of their times, in milliseconds.
+    public var medianMilliseconds: Double
+    /// The shortest of their times.
+    public var bestMilliseconds: Double
+    /// Billions of floating-point operations a second at the median; `nil` where they are not counted.
+    public var gigaflops: Double?
+    /// ``gigaflops`` over the best that a large matrix product reached here just before, in `0...1`.
+    public var shareOfPeak: Double?
+    /// The most memory that the program held during the runs, in bytes.
+    public var peakBytes: Int
+
+    enum CodingKeys: String, CodingKey {
+      case workload, precision, latents, runs
+      case medianMilliseconds = "median_ms"
+      case bestMilliseconds = "best_ms"
+      case gigaflops = "gflops"
+      case shareOfPeak = "share_of_peak"
+      case peakBytes = "peak_bytes"
+    }
+  }
+
+  private let dtype: DType
+  private let runCount: Int
+  private let studio: () async throws -> Studio
+
+  /// Prepares to time.
+  ///
+  /// - Parameters:
+  ///   - dtype: What to compute in, float32 or bfloat16.
+  ///   - runCount: Timed runs of each workload, at least 1; one more before them is not timed.
+  ///   - studio: Opens the model of ``Workload/miniGenerate``.
+  public init(dtype: DType, runCount: Int = 5, studio: @escaping () async throws -> Studio) {
+    precondition(runCount >= 1, "Benchmark: \(runCount) runs")
+    self.dtype = dtype
+    self.runCount = runCount
+    self.studio = studio
+  }
+
+  /// Times one workload.
+  ///
+  /// - Parameters:
+  ///   - workload: What to do.
+  ///   - latents: Another size, `[frames, height, width]`, height and width even.
+  /// - Returns: Its times and memory.
+  /// - Throws: What opening or running the bundled model throws; `CancellationError`.
+  public func measure(_ workload: Workload, latents: [Int]? = nil) async throws -> Result {
+    let latents = latents ?? workload.defaultLatents
+    let work =
+      workload == .miniGenerate
+      ? try await generation() : try WorkloadFactory(latents: latents, dtype: dtype).make(workload)
+    let peak = work.operations.map { _ in matrixPeak() }
+    try await work.run()
+    PeakMemory.reset()
+    var times: [Double] = []
+    for _ in 0..<runCount {
+      try Task.checkCancellation()
+      times.append(try await Self.seconds(work.run))
+    }
+    times.sort()
+    let median = times[times.count / 2]
+    let gigaflops = work.operations.map { $0 / median / 1e9 }
+    return Result(
+      workload: workload.rawValue, precision: "\(dtype)", latents: latents, runs: runCount,
+      medianMilliseconds: median * 1000, bestMilliseconds: times[0] * 1000, gigaflops: gigaflops,
+      shareOfPeak: zip(gigaflops, peak).map { $0 / $1 }, peakBytes: PeakMemory.bytes)
+  }
+
+  private func generation() async throws -> PreparedWork {
+    let studio = try await studio()
+    return PreparedWork(operations: nil) {
+      for try await _ in studio.generate("a red ball bounces on green grass", seed: 1) {}
+    }
+  }
+
+  /// What a matrix product that fits the caches well reaches here, in GFLOP/s.
+  private func matrixPeak() -> Double {
+    let size = 2048
+    var source = RandomSource(seed: 2)
+    let x = source.normal([size, size]).cast(to: dtype)
+    let best = withoutGradient {
+      (0..<5).map { _ in
+        let start = ContinuousClock.now
+        _ = x.linear(weight: x)
+        return (ContinuousClock.now - start).inSeconds
+      }.min() ?? 1
+    }
+    return 2 * Double(size * size * size) / best / 1e9
+  }
+
+  private static func seconds(_ body: () async throws -> Void) async rethrows -> Double {
+    let start = ContinuousClock.now
+    try await body()
+    return (ContinuousClock.now - start).inSeconds
+  }
+}
+
+/// Both, or neither.
+private func zip<A, B>(_ a: A?, _ b: B?) -> (A, B)? {
+  guard let a, let b else { return nil }
+  return (a, b)
+}
+
+extension Duration {
+  fileprivate var inSeconds: Double {
+    Double(components.seconds) + Double(components.attoseconds) * 1e-18
+  }
+}
+
+/// The most memory that this program has held.
+enum PeakMemory {
+  /// Forgets the past where the system can, on Linux; elsewhere the peak is that of the whole run.
+  static func reset() {
+    #if os(Linux)
+      try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
+    #endif
+  }
+
+  /// In bytes.
+  static var bytes: Int {
+    #if os(Linux)
+      let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+      let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+      return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+    #else
+      var usage = rusage()
+      getrusage(RUSAGE_SELF, &usage)
+      return Int(usage.ru_maxrss)
+    #endif
+  }
+}
