@@ -3,11 +3,13 @@ import Foundation
 /// A file that appears under its name only when it is whole.
 ///
 /// Bytes go to a hidden file beside the target, which is renamed by ``publish()`` and removed by
-/// ``discard()`` or when this object goes away.
+/// ``discard()`` or when this object goes away. One that a killed program left behind is removed by the
+/// next that writes into the folder: its owner would hold a lock on it.
 final class AtomicFile {
   let path: String
   let temporaryPath: String
   private let overwrite: Bool
+  private let lock: CInt
   private var isOpen = true
 
   /// Checks that the target can be written and creates the temporary file.
@@ -17,14 +19,36 @@ final class AtomicFile {
     let folder = (path as NSString).deletingLastPathComponent
     try Self.checkTarget(path, overwrite: overwrite)
     try Self.checkFolder(folder.isEmpty ? "." : folder, path: path)
+    Self.removeAbandoned(in: folder.isEmpty ? "." : folder)
     let token = String(UInt64.random(in: .min ... .max), radix: 36)
     temporaryPath = (folder as NSString).appendingPathComponent(".kino-\(token).partial")
     let descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw MediaError.system(errno, path: path, doing: "write") }
-    close(descriptor)
+    flock(descriptor, LOCK_EX | LOCK_NB)
+    lock = descriptor
   }
 
-  deinit { discard() }
+  deinit {
+    discard()
+    close(lock)
+  }
+
+  /// Removes temporary files whose programs are gone.
+  private static func removeAbandoned(in folder: String) {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    where name.hasPrefix(".kino-") && name.hasSuffix(".partial") {
+      let path = (folder as NSString).appendingPathComponent(name)
+      let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+      guard descriptor >= 0 else { continue }
+      defer { close(descriptor) }
+      var status = stat()
+      // A new one may not have its lock yet.
+      guard fstat(descriptor, &status) == 0, time(nil) - status.modified > 60,
+        flock(descriptor, LOCK_EX | LOCK_NB) == 0
+      else { continue }
+      unlink(path)
+    }
+  }
 
   /// Replaces the content of the temporary file.
   func write(_ bytes: [UInt8]) throws {
@@ -120,5 +144,16 @@ final class AtomicFile {
     MediaError(
       .outputExists, path: path,
       details: "The file exists already; choose another name or allow overwriting.")
+  }
+}
+
+extension stat {
+  /// Seconds since 1970 at which the content last changed.
+  fileprivate var modified: Int {
+    #if os(Linux)
+      st_mtim.tv_sec
+    #else
+      st_mtimespec.tv_sec
+    #endif
   }
 }

@@ -30,9 +30,24 @@ struct AutoencoderTask: TrainingTask {
     framesPerSecond = configuration.data.framesPerSecond
     registry = ParameterRegistry(seed: configuration.seed)
     autoencoder = VideoAutoencoder(registry.root, configuration: settings.model)
-    Self.quieten(registry, channels: settings.latentChannels)
+    if let start = settings.start {
+      try Self.load(registry, from: NSString(string: start).expandingTildeInPath)
+    } else {
+      Self.quieten(registry, channels: settings.latentChannels)
+    }
     source = try ClipSource(settings: configuration.data, seed: configuration.seed)
     buckets = configuration.buckets
+  }
+
+  private static func load(_ registry: ParameterRegistry, from path: String) throws {
+    let weights = try WeightSet(inFolder: URL(fileURLWithPath: path))
+    let contract = KeyContract(
+      shapes: Dictionary(registry.parameters.map { ($0.key, $0.value.shape) }) { first, _ in first }
+    )
+    try contract.check(weights.shapes, at: path)
+    for (key, value) in registry.parameters {
+      value.assign(inPlace: try weights.tensor(named: key).cast(to: .float32))
+    }
   }
 
   /// Starts with little noise in the latents, or the decoder would first have to learn to see through
@@ -60,7 +75,8 @@ struct AutoencoderTask: TrainingTask {
     _ batch: PixelBatch, random: inout RandomSource
   ) -> (loss: Tensor, figures: [String: Double]) {
     let pixels = batch.pixels
-    let latents = autoencoder.encode(pixels, computeType: computeType)
+    let encode = { autoencoder.encode(pixels, computeType: computeType) }
+    let latents = settings.freezesEncoder == true ? withoutGradient(encode) : encode()
     let restored = autoencoder.decode(latents.sample(from: &random), computeType: computeType)
     let difference = restored - pixels
     let reconstruction =
@@ -140,12 +156,21 @@ struct AutoencoderTask: TrainingTask {
   func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
     let autoencoder = averaged(averages)
     var configuration = settings.model
-    (configuration.latentMean, configuration.latentStandardDeviation) = latentStatistics(
-      autoencoder)
+    (configuration.latentMean, configuration.latentStandardDeviation) =
+      try keptStatistics() ?? latentStatistics(autoencoder)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try WeightSet.write(averages, to: folder, dtype: .bfloat16)
     let file = try ConfigurationFile(encoding: configuration, className: "AutoencoderKLWan")
     try file.write(to: folder.appendingPathComponent("config.json"))
+  }
+
+  /// The statistics of latents that a frozen encoder still makes.
+  private func keptStatistics() throws -> ([Double], [Double])? {
+    guard settings.freezesEncoder == true, let start = settings.start else { return nil }
+    let folder = URL(fileURLWithPath: NSString(string: start).expandingTildeInPath)
+    let configuration = try ConfigurationFile.read(
+      VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
+    return (configuration.latentMean, configuration.latentStandardDeviation)
   }
 
   private func latentStatistics(_ autoencoder: VideoAutoencoder) -> ([Double], [Double]) {

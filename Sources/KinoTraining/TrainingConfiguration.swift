@@ -155,8 +155,14 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var gradientWeight: Double
     /// Weight of the latents' divergence from the standard normal.
     public var divergenceWeight: Double
+    /// A folder with an autoencoder of these sizes to start from; `nil` starts anew.
+    public var start: String?
+    /// Whether the decoder alone learns, so that latents made before stay as they are.
+    public var freezesEncoder: Bool?
 
     enum CodingKeys: String, CodingKey {
+      case start
+      case freezesEncoder = "frozen_encoder"
       case baseWidth = "base_width"
       case decoderBaseWidth = "decoder_base_width"
       case latentChannels = "latent_channels"
@@ -271,6 +277,9 @@ extension TrainingConfiguration {
       schedule.checkpointMinutes > 0 && schedule.logSteps > 0,
       "checkpoint_minutes and log_steps must be positive")
     try autoencoder?.model.validate()
+    try require(
+      autoencoder?.freezesEncoder != true || autoencoder?.start != nil,
+      "a frozen_encoder needs a start")
   }
 
   /// ``output`` as a folder.

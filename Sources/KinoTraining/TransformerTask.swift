@@ -111,6 +111,13 @@ final class TransformerTask: TrainingTask {
     return Batch(latents: try store.latents(at: indices), captions: captions)
   }
 
+  /// What latents depend on: another decoder leaves them as they are.
+  private static func encoderHash(_ folder: URL) throws -> WeightsHash {
+    try weightsHash(of: WeightSet(inFolder: folder)) {
+      $0.hasPrefix("encoder.") || $0.hasPrefix("quant_conv.")
+    }
+  }
+
   /// A bucket's store with at least `count` samples.
   private func filled(_ bucket: TrainingConfiguration.Bucket, to count: Int) throws -> LatentStore {
     var store = try stores[bucket.name] ?? openStore(bucket)
@@ -131,7 +138,7 @@ final class TransformerTask: TrainingTask {
   private func openStore(_ bucket: TrainingConfiguration.Bucket) throws -> LatentStore {
     let shape = autoencoder.configuration
     let folder = configuration.outputFolder.appendingPathComponent(
-      "latents-\(try weightsHash(autoencoderFolder).short)")
+      "latents-\(try Self.encoderHash(autoencoderFolder).short)")
     return try LatentStore(
       folder: folder, name: bucket.name,
       shape: [

@@ -32,6 +32,24 @@ public func weightsHash(_ url: URL) throws(WeightsError) -> WeightsHash {
   try FolderListing(url).hash()
 }
 
+/// Computes the hash of some tensors of a checkpoint, by names and bytes.
+///
+/// - Parameters:
+///   - weights: The checkpoint.
+///   - isCounted: Whether the tensor of a name counts.
+/// - Returns: The hash, whatever the order and the number of files.
+/// - Throws: ``WeightsError`` if a file cannot be read.
+public func weightsHash(
+  of weights: WeightSet, where isCounted: (_ name: String) -> Bool
+) throws -> WeightsHash {
+  var hasher = SHA256()
+  for name in weights.tensors.map(\.name).filter(isCounted).sorted() {
+    hasher.update(data: Data((name + "\0").utf8))
+    try weights.withUnsafeBytes(of: name) { hasher.update(bufferPointer: $0) }
+  }
+  return WeightsHash(hasher.finalize())
+}
+
 /// Remembers the hashes of folders until a file's size or date changes.
 ///
 /// A file rewritten with the same size within the file system's clock tick goes unnoticed.

@@ -42,6 +42,23 @@ import Testing
     #expect(code { _ = try Clip.read(Samples.fixture(name)) } == .unsupported)
   }
 
+  @Test func `what a killed program left half written is removed, what others write is not`() throws
+  {
+    let names = [".kino-old.partial", ".kino-new.partial", ".kino-busy.partial", ".other.partial"]
+    for name in names {
+      let path = try folder.write([1], as: name)
+      if name == ".kino-new.partial" { continue }
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: -3600)], ofItemAtPath: path)
+    }
+    let busy = open(folder.file(".kino-busy.partial"), O_RDONLY | O_CLOEXEC)
+    defer { close(busy) }
+    #expect(flock(busy, LOCK_EX | LOCK_NB) == 0)
+    try Samples.frame(phase: 1).write(to: folder.file("a.png"))
+    #expect(
+      try folder.names == [".kino-busy.partial", ".kino-new.partial", ".other.partial", "a.png"])
+  }
+
   @Test func `names that look like patterns or protocols are plain names`() throws {
     for name in ["a%03d.png", "concat:b.png", "data:c.png", "*.png", "-i.png", "ключ 🎬.png"] {
       let frame = Samples.frame(phase: name.count)

@@ -32,12 +32,12 @@ private struct TinyRuns {
     return try TrainingConfiguration(contentsOf: url)
   }
 
-  func autoencoder(_ name: String, steps: Int) throws -> TrainingConfiguration {
+  func autoencoder(_ name: String, steps: Int, more: String = "") throws -> TrainingConfiguration {
     try configuration(
       name,
       text(
         name, steps: steps,
-        "autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4, squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4}"
+        "autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4, squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4\(more)}"
       ))
   }
 
@@ -113,6 +113,33 @@ struct TaskTests {
         VideoAutoencoder($0, configuration: shape)
       }
       #expect(autoencoder.encode(.zeros([1, 3, 5, 32, 32])).mean.shape == [1, 4, 2, 2, 2])
+    }
+  }
+
+  @Test("a frozen encoder stays, to the bit, while the decoder goes on from where it was")
+  func frozenEncoder() throws {
+    try withRuns { runs in
+      let first = try runs.autoencoder("ae", steps: 3)
+      try runs.run(first)
+      let (start, target) = (
+        runs.folder.appendingPathComponent("start"), runs.folder.appendingPathComponent("target")
+      )
+      try Trainer(first) { _ in }.export(to: start)
+      let second = try runs.autoencoder(
+        "more", steps: 3, more: ", start: \(start.path), frozen_encoder: true")
+      try runs.run(second)
+      try Trainer(second) { _ in }.export(to: target)
+      func hash(_ folder: URL, _ prefixes: [String]) throws -> WeightsHash {
+        try weightsHash(of: WeightSet(inFolder: folder)) { name in
+          prefixes.contains(where: name.hasPrefix)
+        }
+      }
+      let kept = ["encoder.", "quant_conv."]
+      #expect(try hash(start, kept) == hash(target, kept))
+      #expect(try hash(start, ["decoder."]) != hash(target, ["decoder."]))
+      #expect(
+        try Data(contentsOf: start.appendingPathComponent("config.json"))
+          == Data(contentsOf: target.appendingPathComponent("config.json")))
     }
   }
 

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Loads a model folder with diffusers' and transformers' own classes and compares every stage with Kino.
+
+    /tmp/peers/bin/pip install torch==2.13.0 diffusers==0.42.1 transformers sentencepiece safetensors
+    /tmp/peers/bin/python Tools/parity/check_model.py [MODEL] [KINO]
+
+Prints missing and unexpected keys, and the largest difference of each stage in float32, relative to the
+largest value. Ends with 1 if a key is at fault or a difference is above 1e-3.
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import torch
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from safetensors.torch import load_file, save_file
+from transformers import T5Tokenizer, UMT5EncoderModel
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROMPT = "A shiny red ball bounces on the grass at sunset, the camera pans left."
+failed = False
+
+
+def report(name, holds, text):
+    global failed
+    failed = failed or not holds
+    print(f"{'ok ' if holds else 'BAD'} {name}: {text}")
+
+
+def load(cls, folder):
+    model, info = cls.from_pretrained(folder, output_loading_info=True)
+    faults = {key: list(info[key]) for key in ("missing_keys", "unexpected_keys", "mismatched_keys")}
+    # The encoder's two names of its embedding are one tensor.
+    faults["missing_keys"] = [key for key in faults["missing_keys"] if key != "encoder.embed_tokens.weight"]
+    report(cls.__name__, not any(faults.values()), "no key missing or unexpected" if not any(faults.values()) else faults)
+    return model.float().eval()
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "Models/kino-mini")
+    kino = sys.argv[2] if len(sys.argv) > 2 else str(ROOT / ".build/release/kino")
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+
+        def probe(stage, tensors=None, text=None):
+            command = [kino, "probe", stage, "--model", str(folder), "--precision", "f32",
+                       "--output", str(work / "out.safetensors")]
+            if tensors:
+                save_file({key: value.contiguous() for key, value in tensors.items()}, work / "in.safetensors")
+                command += ["--input", str(work / "in.safetensors")]
+            if text:
+                command += ["--text", text]
+            subprocess.run(command, check=True, capture_output=True)
+            return next(iter(load_file(work / "out.safetensors").values()))
+
+        def compare(name, found, expected):
+            difference = ((found - expected).abs().max() / expected.abs().max()).item()
+            report(name, difference <= 1e-3, f"{difference:.1e}")
+
+        tokenizer = T5Tokenizer.from_pretrained(folder / "tokenizer")
+        expected = tokenizer(PROMPT, return_tensors="pt")["input_ids"]
+        ids = probe("tokenize", text=PROMPT)
+        report("tokenizer", ids.tolist() == expected.tolist(), f"{ids.shape[1]} pieces")
+
+        mask = torch.ones_like(ids)
+        with torch.no_grad():
+            encoder = load(UMT5EncoderModel, folder / "text_encoder")
+            states = encoder(ids, attention_mask=mask).last_hidden_state
+            compare("text encoder", probe("text-encoder", {"input_ids": ids, "attention_mask": mask}), states)
+
+            autoencoder = load(AutoencoderKLWan, folder / "vae")
+            pixels = torch.rand(1, 3, 9, 64, 96) * 2 - 1
+            latents = autoencoder.encode(pixels).latent_dist.mode()
+            compare("encode", probe("encode", {"pixels": pixels}), latents)
+            compare("decode", probe("decode", {"latents": latents}), autoencoder.decode(latents).sample)
+
+            transformer = load(WanTransformer3DModel, folder / "transformer")
+            noise = torch.randn(1, transformer.config.in_channels, 3, 8, 8)
+            for name, timestep in [("one timestep", torch.tensor([700.0])),
+                                   ("a timestep per token", torch.tensor([[0.0] * 16 + [700.0] * 32]))]:
+                expected = transformer(noise, timestep, states).sample
+                found = probe("transformer", {"latents": noise, "timestep": timestep, "hidden_states": states})
+                compare(f"transformer, {name}", found, expected)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
