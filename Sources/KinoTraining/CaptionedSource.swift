@@ -47,7 +47,7 @@ struct CaptionedSource: Sendable {
     case .scene(let scene):
       var random = RandomSource(seed: seed)
       let language: CaptionLanguage = random.uniform() < russian ? .russian : .english
-      let lengths = CaptionLength.allCases
+      let lengths = bucket.captions ?? CaptionLength.allCases
       return CaptionGrammar().caption(
         for: scene, length: lengths[random.integer(below: lengths.count)], language: language,
         seed: seed)

@@ -1,6 +1,7 @@
 public import Foundation
 public import KinoModels
 public import KinoTensor
+public import KinoWorld
 internal import Yams
 
 /// Everything a training run is made of, as `kino train` reads it from YAML.
@@ -93,6 +94,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var after: Int?
     /// World clips are rendered this many times larger and cut out; 1 shows whole scenes.
     public var zoom: Double?
+    /// Lengths of scenes' captions, each as often; `nil`: all. Short ones are learnt from first.
+    public var captions: [CaptionLength]?
   }
 
   /// Where samples come from.
@@ -256,6 +259,7 @@ extension TrainingConfiguration {
         bucket.batch >= 1 && bucket.weight >= 0,
         "bucket batch must be positive and weight not negative")
       try require((1...8).contains(bucket.zoom ?? 1), "bucket zoom must be in 1...8")
+      try require(bucket.captions?.isEmpty != true, "bucket captions must name a length")
     }
     try require(
       buckets.contains { $0.weight > 0 && ($0.after ?? 0) <= 0 },

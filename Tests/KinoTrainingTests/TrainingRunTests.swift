@@ -203,6 +203,8 @@ struct TrainingConfigurationTests {
       ("steps: 10", "steps: 10\nstep_count: 4", "step_count"), ("bfloat16", "float8", "precision"),
       ("width: 64", "width: 65", "65x64"), ("frames: 5", "frames: 6", "4n + 1"),
       ("batch: 2", "batch: 0", "batch"),
+      ("batch: 2", "batch: 2, captions: []", "captions"),
+      ("batch: 2", "batch: 2, captions: [long]", "captions"),
       ("weight: 1}", "weight: 0}", "weight"),
       ("weight: 1}", "weight: 1, after: 5}", "from the start"),
       ("learning_rate: 1.0e-4", "learning_rate: 7", "learning_rate"),
