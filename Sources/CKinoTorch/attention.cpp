@@ -142,18 +142,22 @@ KINO_BF16 void pack_lanes(const uint16_t *rows, int64_t stride, int64_t count, i
   }
 }
 
+// Sixteen channels of a row of bfloat16, each beside that of the row below; rows from `count` on are zeros.
+KINO_BF16_INLINE __m512i row_pair(const uint16_t *rows, int64_t stride, int64_t row, int64_t count, int64_t channel) {
+  const auto widened = [&](int64_t index) KINO_BF16 {
+    const auto *at = rows + index * stride + channel;
+    return index < count ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at)) : _mm512_setzero_si512();
+  };
+  return _mm512_or_si512(widened(row), _mm512_slli_epi32(widened(row + 1), 16));
+}
+
 // Rows of bfloat16 to pairs of neighbouring rows, [ceil(count / 2)][D] of 32 bits, zeros past the end
 // up to `total` pairs.
 KINO_BF16 void pack_rows(const uint16_t *rows, int64_t stride, int64_t count, int64_t width, uint32_t *out,
                          int64_t total) {
   for (int64_t pair = 0; pair < total; ++pair) {
-    const uint16_t *a = rows + 2 * pair * stride, *b = a + stride;
     for (int64_t c = 0; c < width; c += 16) {
-      const auto low = 2 * pair < count ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(a + c)))
-                                        : _mm512_setzero_si512();
-      const auto high = 2 * pair + 1 < count ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(b + c)))
-                                             : _mm512_setzero_si512();
-      _mm512_storeu_si512(out + pair * width + c, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+      _mm512_storeu_si512(out + pair * width + c, row_pair(rows, stride, 2 * pair, count, c));
     }
   }
 }
@@ -165,15 +169,7 @@ KINO_BF16 void pack_columns(const uint16_t *rows, int64_t stride, int64_t count,
     auto *words = reinterpret_cast<uint32_t *>(out + first / kKeys * kKeys * width + first % kKeys);
     for (int64_t c = 0; c < width; c += 16) {
       __m512i r[16];
-      for (int64_t i = 0; i < 16; ++i) {
-        const int64_t row = first + 2 * i;
-        const auto *a = rows + row * stride + c, *b = a + stride;
-        const auto low = row < count ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)a))
-                                     : _mm512_setzero_si512();
-        const auto high = row + 1 < count ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)b))
-                                          : _mm512_setzero_si512();
-        r[i] = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
-      }
+      for (int64_t i = 0; i < 16; ++i) r[i] = row_pair(rows, stride, first + 2 * i, count, c);
       transpose(r);
       for (int64_t i = 0; i < 16; ++i) _mm512_storeu_si512(words + (c + i) * (kKeys / 2), r[i]);
     }
@@ -419,8 +415,6 @@ Head head(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const a
   return {words(q) + head_offset(q, index), words(k) + head_offset(k, index), words(v) + head_offset(v, index),
           q.stride(2), k.stride(2), v.stride(2), row, q.size(2), k.size(2), q.size(3), static_cast<float>(scale)};
 }
-
-at::Tensor with_unit_stride(const at::Tensor &t) { return t.stride(3) == 1 ? t : t.contiguous(); }
 
 struct Attention : torch::autograd::Function<Attention> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &queries,

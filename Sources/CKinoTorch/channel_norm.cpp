@@ -65,32 +65,6 @@ KINO_INLINE void backward_rows(const T *x, const float *gain, const T *dy, T *dx
   }
 }
 
-#define KINO_VARIANTS(T, NAME)                                                                                        \
-  KINO_AVX512 void forward_wide_##NAME(const T *x, const float *g, T *y, int64_t n, int64_t c, bool silu) {           \
-    silu ? forward_rows<T, true>(x, g, y, n, c) : forward_rows<T, false>(x, g, y, n, c);                              \
-  }                                                                                                                   \
-  void forward_plain_##NAME(const T *x, const float *g, T *y, int64_t n, int64_t c, bool silu) {                      \
-    silu ? forward_rows<T, true>(x, g, y, n, c) : forward_rows<T, false>(x, g, y, n, c);                              \
-  }                                                                                                                   \
-  KINO_AVX512 void backward_wide_##NAME(const T *x, const float *g, const T *dy, T *dx, float *dg, float *s,          \
-                                        int64_t n, int64_t c, bool silu) {                                            \
-    silu ? backward_rows<T, true>(x, g, dy, dx, dg, s, n, c) : backward_rows<T, false>(x, g, dy, dx, dg, s, n, c);    \
-  }                                                                                                                   \
-  void backward_plain_##NAME(const T *x, const float *g, const T *dy, T *dx, float *dg, float *s, int64_t n,          \
-                             int64_t c, bool silu) {                                                                  \
-    silu ? backward_rows<T, true>(x, g, dy, dx, dg, s, n, c) : backward_rows<T, false>(x, g, dy, dx, dg, s, n, c);    \
-  }                                                                                                                   \
-  void forward_any(const T *x, const float *g, T *y, int64_t n, int64_t c, bool silu, bool wide) {                    \
-    wide ? forward_wide_##NAME(x, g, y, n, c, silu) : forward_plain_##NAME(x, g, y, n, c, silu);                      \
-  }                                                                                                                   \
-  void backward_any(const T *x, const float *g, const T *dy, T *dx, float *dg, float *s, int64_t n, int64_t c,        \
-                    bool silu, bool wide) {                                                                           \
-    wide ? backward_wide_##NAME(x, g, dy, dx, dg, s, n, c, silu)                                                      \
-         : backward_plain_##NAME(x, g, dy, dx, dg, s, n, c, silu);                                                    \
-  }
-KINO_VARIANTS(float, float)
-KINO_VARIANTS(uint16_t, bfloat16)
-
 at::MemoryFormat channels_innermost(const at::Tensor &x) {
   return x.dim() == 5 ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::ChannelsLast;
 }
@@ -103,7 +77,12 @@ void forward_typed(const at::Tensor &x, const at::Tensor &gain, at::Tensor &y, b
   auto *g = gain.const_data_ptr<float>();
   const bool wide = uses_avx512();
   parallel_for(0, rows, kBlock, [=](int64_t begin, int64_t end) {
-    forward_any(in + begin * channels, g, out + begin * channels, end - begin, channels, silu, wide);
+    with_simd(wide, [&]() KINO_INLINED {
+      const auto *from = in + begin * channels;
+      auto *to = out + begin * channels;
+      silu ? forward_rows<T, true>(from, g, to, end - begin, channels)
+           : forward_rows<T, false>(from, g, to, end - begin, channels);
+    });
   });
 }
 
@@ -121,8 +100,13 @@ void backward_typed(const at::Tensor &x, const at::Tensor &gain, const at::Tenso
     std::vector<float> scratch(static_cast<size_t>(channels));
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * kBlock, count = std::min(kBlock, rows - first);
-      backward_any(in + first * channels, g, upstream + first * channels, out + first * channels,
-                   sums + block * channels, scratch.data(), count, channels, silu, wide);
+      with_simd(wide, [&]() KINO_INLINED {
+        const auto *from = in + first * channels, *above = upstream + first * channels;
+        auto *to = out + first * channels;
+        auto *sum = sums + block * channels;
+        silu ? backward_rows<T, true>(from, g, above, to, sum, scratch.data(), count, channels)
+             : backward_rows<T, false>(from, g, above, to, sum, scratch.data(), count, channels);
+      });
     }
   });
 }
@@ -133,11 +117,7 @@ struct ChannelNorm : torch::autograd::Function<ChannelNorm> {
     auto x = input.contiguous(channels_innermost(input));
     auto g = gain.reshape({-1}).to(at::kFloat).contiguous();
     auto y = at::empty_like(x);
-    if (x.scalar_type() == at::kFloat) {
-      forward_typed<float>(x, g, y, silu);
-    } else {
-      forward_typed<uint16_t>(x, g, y, silu);
-    }
+    with_type(x.scalar_type(), [&](auto zero) { forward_typed<decltype(zero)>(x, g, y, silu); });
     context->save_for_backward({x, g});
     context->saved_data["silu"] = silu;
     context->saved_data["shape"] = gain.sizes().vec();
@@ -153,11 +133,8 @@ struct ChannelNorm : torch::autograd::Function<ChannelNorm> {
     auto dx = at::empty_like(x);
     const int64_t rows = x.numel() / std::max<int64_t>(x.size(1), 1);
     auto partial = at::zeros({(rows + kBlock - 1) / kBlock, x.size(1)}, at::kFloat);
-    if (x.scalar_type() == at::kFloat) {
-      backward_typed<float>(x, saved[1], dy, dx, partial, silu);
-    } else {
-      backward_typed<uint16_t>(x, saved[1], dy, dx, partial, silu);
-    }
+    with_type(x.scalar_type(),
+              [&](auto zero) { backward_typed<decltype(zero)>(x, saved[1], dy, dx, partial, silu); });
     return {dx, partial.sum(0).reshape(context->saved_data["shape"].toIntVector()), at::Tensor()};
   }
 };

@@ -31,17 +31,12 @@ KINO_INLINE void backward(const T *x, const T *dy, T *dx, int64_t count) {
   }
 }
 
-template <typename Body>
-void for_type(at::ScalarType type, const Body &body) {
-  type == at::kFloat ? body(float{}) : body(uint16_t{});
-}
-
 struct GELU : torch::autograd::Function<GELU> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &input) {
     const auto x = input.contiguous();
     auto y = at::empty_like(x);
     const bool wide = uses_avx512();
-    for_type(x.scalar_type(), [&](auto zero) {
+    with_type(x.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *in = static_cast<const T *>(x.const_data_ptr());
       auto *out = static_cast<T *>(y.mutable_data_ptr());
@@ -59,7 +54,7 @@ struct GELU : torch::autograd::Function<GELU> {
     const auto dy = gradients[0].to(x.scalar_type()).contiguous();
     auto dx = at::empty_like(x);
     const bool wide = uses_avx512();
-    for_type(x.scalar_type(), [&](auto zero) {
+    with_type(x.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *in = static_cast<const T *>(x.const_data_ptr());
       const auto *upstream = static_cast<const T *>(dy.const_data_ptr());

@@ -122,18 +122,11 @@ KINO_INLINE void gate_backward(const float *d, const T *y, const float *gate, T 
   }
 }
 
-template <typename Body>
-void with_type(at::ScalarType type, const Body &body) {
-  type == at::kFloat ? body(float{}) : body(uint16_t{});
-}
-
 // The sums of every block, [B, blocks, K, D], to [B, K, D], or [1, K, D] where samples share the rows.
 at::Tensor gathered(const at::Tensor &partial, const at::Tensor &values) {
   auto sum = partial.sum(1);
   return values.size(0) == 1 ? sum.sum(0, true) : sum;
 }
-
-at::Tensor with_unit_stride(const at::Tensor &t) { return t.stride(2) == 1 ? t : t.contiguous(); }
 
 struct ModulatedNorm : torch::autograd::Function<ModulatedNorm> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &input,

@@ -77,11 +77,6 @@ KINO_INLINE void token_backward(const T *x, const float *weight, const Angles &a
   for (int64_t c = 0; c < width; ++c) store(dx + c, scale * (scratch[c] - load(x + c) * scale * dot));
 }
 
-template <typename Body>
-void with_type(at::ScalarType type, const Body &body) {
-  type == at::kFloat ? body(float{}) : body(uint16_t{});
-}
-
 Angles angles(const at::Tensor &cosine, const at::Tensor &sine) {
   if (!cosine.defined()) return {nullptr, nullptr, 1};
   return {cosine.const_data_ptr<float>(), sine.const_data_ptr<float>(), cosine.size(1)};

@@ -5,6 +5,7 @@
 #include <torch/headeronly/version.h>
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "include/kino_torch.h"
@@ -38,6 +39,15 @@ inline c10::optional<at::Tensor> maybe(const kino_tensor *t) {
 
 at::ScalarType scalar_type(int32_t dtype);
 at::Device device(kino_device device);
+
+// Calls body with a zero of the type that a CPU kernel reads: float, or the bits of bfloat16.
+template <typename Body>
+void with_type(at::ScalarType type, const Body &body) {
+  type == at::kFloat ? body(float{}) : body(uint16_t{});
+}
+
+// The tensor, or a copy whose last axis lies next to each other.
+inline at::Tensor with_unit_stride(const at::Tensor &t) { return t.stride(-1) == 1 ? t : t.contiguous(); }
 
 at::Tensor gelu_tanh(const at::Tensor &x);  // by our kernel on the CPU
 

@@ -79,7 +79,8 @@ public struct Benchmark {
     return Result(
       workload: workload.rawValue, precision: "\(dtype)", latents: latents, runs: runCount,
       medianMilliseconds: median * 1000, bestMilliseconds: times[0] * 1000, gigaflops: gigaflops,
-      shareOfPeak: zip(gigaflops, peak).map { $0 / $1 }, peakBytes: PeakMemory.bytes)
+      shareOfPeak: peak.flatMap { peak in gigaflops.map { $0 / peak } }, peakBytes: PeakMemory.bytes
+    )
   }
 
   private func generation() async throws -> PreparedWork {
@@ -109,12 +110,6 @@ public struct Benchmark {
     try await body()
     return (ContinuousClock.now - start).inSeconds
   }
-}
-
-/// Both, or neither.
-private func zip<A, B>(_ a: A?, _ b: B?) -> (A, B)? {
-  guard let a, let b else { return nil }
-  return (a, b)
 }
 
 extension Duration {

@@ -31,23 +31,13 @@ struct AutoencoderTask: TrainingTask {
     registry = ParameterRegistry(seed: configuration.seed)
     autoencoder = VideoAutoencoder(registry.root, configuration: settings.model)
     if let start = settings.start {
-      try Self.load(registry, from: NSString(string: start).expandingTildeInPath)
+      let folder = URL(fileURLWithPath: NSString(string: start).expandingTildeInPath)
+      try WeightSet(inFolder: folder).copy(into: registry.parameters)
     } else {
       Self.quieten(registry, channels: settings.latentChannels)
     }
     source = try ClipSource(settings: configuration.data, seed: configuration.seed)
     buckets = configuration.buckets
-  }
-
-  private static func load(_ registry: ParameterRegistry, from path: String) throws {
-    let weights = try WeightSet(inFolder: URL(fileURLWithPath: path))
-    let contract = KeyContract(
-      shapes: Dictionary(registry.parameters.map { ($0.key, $0.value.shape) }) { first, _ in first }
-    )
-    try contract.check(weights.shapes, at: path)
-    for (key, value) in registry.parameters {
-      value.assign(inPlace: try weights.tensor(named: key).cast(to: .float32))
-    }
   }
 
   /// Starts with little noise in the latents, or the decoder would first have to learn to see through

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Kino
 internal import KinoDiffusion
 internal import KinoModels
 internal import KinoTensor
@@ -13,41 +14,6 @@ struct ModelExport {
   let transformer: DiffusionTransformer.Configuration
   let text: UMT5Encoder.Configuration
   let preview: LatentPreview
-
-  /// What Kino keeps beside the published files: what the model was made for.
-  private struct Offer: Encodable {
-    struct Defaults: Encodable {
-      var size: String
-      var frames: Int
-      var framesPerSecond: Double
-      var steps: Int
-      var guidance: Double
-
-      enum CodingKeys: String, CodingKey {
-        case size, frames, steps, guidance
-        case framesPerSecond = "frames_per_second"
-      }
-    }
-    var name: String
-    var defaults: Defaults
-    var sizeMultiple: Int
-    var maximumPixels: Int
-    var maximumFrames: Int
-    var windowFrames: Int
-    var baseTokens: Int
-    var baseShift: Double
-    var preview: LatentPreview
-
-    enum CodingKeys: String, CodingKey {
-      case name, defaults, preview
-      case sizeMultiple = "size_multiple"
-      case maximumPixels = "maximum_pixels"
-      case maximumFrames = "maximum_frames"
-      case windowFrames = "window_frames"
-      case baseTokens = "base_tokens"
-      case baseShift = "base_shift"
-    }
-  }
 
   private var scheduler: [String: JSONValue] {
     [
@@ -82,7 +48,7 @@ struct ModelExport {
             encoding: scheduler,
             className: "UniPCMultistepScheduler")
         ),
-        ("kino.json", try .init(encoding: offer)),
+        (ModelProfile.fileName, try .init(encoding: profile)),
       ]
       for (name, file) in encoding { try file.write(to: folder.appendingPathComponent(name)) }
       try copy(autoencoderFolder, to: folder.appendingPathComponent("vae"))
@@ -92,19 +58,24 @@ struct ModelExport {
     }
   }
 
-  private var offer: Offer {
+  /// What the model was made for.
+  private var profile: ModelProfile {
     let defaults = settings.defaults
-    let largest = configuration.buckets.map { $0.width * $0.height }.max() ?? 0
     let longest = configuration.buckets.map(\.frames).max() ?? 1
-    return Offer(
-      name: defaults.name,
-      defaults: .init(
-        size: "\(defaults.width)x\(defaults.height)", frames: defaults.frames,
-        framesPerSecond: configuration.data.framesPerSecond, steps: defaults.steps,
-        guidance: defaults.guidance),
-      sizeMultiple: 32, maximumPixels: largest, maximumFrames: longest, windowFrames: longest,
-      baseTokens: settings.baseTokens, baseShift: settings.baseShift,
-      preview: preview)
+    var profile = ModelProfile()
+    profile.name = defaults.name
+    profile.defaults = .init(
+      size: "\(defaults.width)x\(defaults.height)", frames: defaults.frames,
+      framesPerSecond: configuration.data.framesPerSecond, steps: defaults.steps,
+      guidance: defaults.guidance)
+    profile.sizeMultiple = 32
+    profile.maximumPixels = configuration.buckets.map { $0.width * $0.height }.max() ?? 0
+    profile.maximumFrames = longest
+    profile.windowFrames = longest
+    profile.baseTokens = settings.baseTokens
+    profile.baseShift = settings.baseShift
+    profile.preview = preview
+    return profile
   }
 
   private func writeNetwork(

@@ -169,13 +169,18 @@ extension TrainingState {
     let position = try JSONDecoder().decode(Position.self, from: data)
     for (part, tensors) in zip(Self.parts, [parameters.map(\.value), first, second, averages]) {
       let weights = try WeightSet(at: folder.appendingPathComponent("\(part).safetensors"))
-      let contract = KeyContract(
-        shapes: Dictionary(parameters.map { ($0.key, $0.value.shape) }) { first, _ in first })
-      try contract.check(weights.shapes, at: weights.url.path)
-      for (parameter, tensor) in zip(parameters, tensors) {
-        tensor.assign(inPlace: try weights.tensor(named: parameter.key))
-      }
+      try weights.copy(into: zip(parameters, tensors).map { ($0.key, $1) })
     }
     step = position.step
+  }
+}
+
+extension WeightSet {
+  /// Gives tensors the values stored under their keys, which must be all there are.
+  func copy(into tensors: [(key: String, value: Tensor)]) throws {
+    let contract = KeyContract(
+      shapes: Dictionary(tensors.map { ($0.key, $0.value.shape) }) { first, _ in first })
+    try contract.check(shapes, at: url.path)
+    for (key, value) in tensors { value.assign(inPlace: try tensor(named: key).cast(to: .float32)) }
   }
 }
