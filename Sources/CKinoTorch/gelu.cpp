@@ -17,7 +17,7 @@ KINO_INLINE void forward(const T *x, T *y, int64_t count) {
 #pragma clang loop vectorize(enable)
   for (int64_t i = 0; i < count; ++i) {
     const float v = load(x + i);
-    store(y + i, v * fast_sigmoid(kRoot * (v + kCubic * v * v * v)));
+    store(y + i, v * fast_gelu_share(v));
   }
 }
 
@@ -25,7 +25,7 @@ template <typename T>
 KINO_INLINE void backward(const T *x, const T *dy, T *dx, int64_t count) {
 #pragma clang loop vectorize(enable)
   for (int64_t i = 0; i < count; ++i) {
-    const float v = load(x + i), s = fast_sigmoid(kRoot * (v + kCubic * v * v * v));
+    const float v = load(x + i), s = fast_gelu_share(v);
     const float slope = s + v * s * (1.0f - s) * kRoot * (1.0f + 3.0f * kCubic * v * v);
     store(dx + i, load(dy + i) * slope);
   }

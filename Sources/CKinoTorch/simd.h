@@ -94,4 +94,10 @@ KINO_INLINE float fast_exp(float x) {
 
 KINO_INLINE float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 
+// The tanh form of GELU is x times this.
+KINO_INLINE float fast_gelu_share(float x) {
+  constexpr float kRoot = 1.5957691216f;  // 2 * sqrt(2 / pi)
+  return fast_sigmoid(kRoot * (x + 0.044715f * x * x * x));
+}
+
 }  // namespace kino

@@ -57,6 +57,7 @@ public final class Studio: Sendable {
   ///
   /// - Throws: `WeightsError` if they are damaged or not the model's.
   public func warmUp(precision: Precision = .f32) async throws {
+    try requireSupport(of: precision)
     try await actor.prepare(precision)
   }
 
@@ -110,6 +111,7 @@ public final class Studio: Sendable {
     return GenerationEvents { [self] report in
       let request = try request.validated(for: model, as: verb)
       if let path { try request.requireFormat(of: path) }
+      try requireSupport(of: request.precision)
       let plan = try await plan(request, keepsFrames: path == nil)
       try await requireMemory(for: request, plan)
       report(.planned(plan))
@@ -126,7 +128,8 @@ public final class Studio: Sendable {
   ///
   /// - Throws: ``StudioError`` if it can't be done.
   public func plan(_ request: GenerationRequest, as verb: Verb = .generate) async throws -> Plan {
-    try await plan(request.validated(for: model, as: verb), keepsFrames: false)
+    if let precision = request.precision { try requireSupport(of: precision) }
+    return try await plan(request.validated(for: model, as: verb), keepsFrames: false)
   }
 
   private func plan(_ request: ResolvedRequest, keepsFrames: Bool) async throws -> Plan {
@@ -136,6 +139,13 @@ public final class Studio: Sendable {
       model, precision: request.precision, threads: threads, device: device.tensorDevice)
     if let known { return plan.timed(by: known, isMeasured: true) }
     return plan.timed(by: await actor.peakRate(request.precision), isMeasured: false)
+  }
+
+  private func requireSupport(of precision: Precision) throws {
+    guard precision == .int8 && device != .cpu else { return }
+    throw StudioError(
+      .unsupported,
+      "The precision int8 is computed on the processor alone; use bf16 on \(device.rawValue).")
   }
 
   /// Refuses work that would not fit, and proposes what would.

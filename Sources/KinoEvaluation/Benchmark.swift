@@ -9,7 +9,7 @@ public struct Benchmark {
   public struct Result: Codable, Hashable, Sendable {
     /// Its name.
     public var workload: String
-    /// `float32` or `bfloat16`.
+    /// `f32`, `bf16` or `int8`.
     public var precision: String
     /// Latent frames, rows and columns.
     public var latents: [Int]
@@ -36,19 +36,19 @@ public struct Benchmark {
     }
   }
 
-  private let dtype: DType
+  private let precision: Precision
   private let runCount: Int
   private let studio: () async throws -> Studio
 
   /// Prepares to time.
   ///
   /// - Parameters:
-  ///   - dtype: What to compute in, float32 or bfloat16.
+  ///   - precision: What to compute in; int8 concerns the transformer's blocks alone.
   ///   - runCount: Timed runs of each workload, at least 1; one more before them is not timed.
   ///   - studio: Opens the model of ``Workload/miniGenerate``.
-  public init(dtype: DType, runCount: Int = 5, studio: @escaping () async throws -> Studio) {
+  public init(precision: Precision, runCount: Int = 5, studio: @escaping () async throws -> Studio) {
     precondition(runCount >= 1, "Benchmark: \(runCount) runs")
-    self.dtype = dtype
+    self.precision = precision
     self.runCount = runCount
     self.studio = studio
   }
@@ -64,7 +64,7 @@ public struct Benchmark {
     let latents = latents ?? workload.defaultLatents
     let work =
       workload == .miniGenerate
-      ? try await generation() : try WorkloadFactory(latents: latents, dtype: dtype).make(workload)
+      ? try await generation() : try WorkloadFactory(latents: latents, precision: precision).make(workload)
     let peak = work.operations.map { _ in matrixPeak() }
     try await work.run()
     PeakMemory.reset()
@@ -77,7 +77,7 @@ public struct Benchmark {
     let median = times[times.count / 2]
     let gigaflops = work.operations.map { $0 / median / 1e9 }
     return Result(
-      workload: workload.rawValue, precision: "\(dtype)", latents: latents, runs: runCount,
+      workload: workload.rawValue, precision: precision.rawValue, latents: latents, runs: runCount,
       medianMilliseconds: median * 1000, bestMilliseconds: times[0] * 1000, gigaflops: gigaflops,
       shareOfPeak: peak.flatMap { peak in gigaflops.map { $0 / peak } }, peakBytes: PeakMemory.bytes
     )
@@ -85,16 +85,20 @@ public struct Benchmark {
 
   private func generation() async throws -> PreparedWork {
     let studio = try await studio()
-    return PreparedWork(operations: nil) {
-      for try await _ in studio.generate("a red ball bounces on green grass", seed: 1) {}
+    var request = GenerationRequest("a red ball bounces on green grass")
+    request.seed = 1
+    request.precision = precision
+    return PreparedWork(operations: nil) { [request] in
+      for try await _ in studio.events(of: request) {}
     }
   }
 
-  /// What a matrix product that fits the caches well reaches here, in GFLOP/s.
+  /// What LibTorch's product of matrices that fit the caches well reaches here, in GFLOP/s; for int8,
+  /// that of bfloat16.
   private func matrixPeak() -> Double {
     let size = 2048
     var source = RandomSource(seed: 2)
-    let x = source.normal([size, size]).cast(to: dtype)
+    let x = source.normal([size, size]).cast(to: precision == .f32 ? .float32 : .bfloat16)
     let best = withoutGradient {
       (0..<5).map { _ in
         let start = ContinuousClock.now

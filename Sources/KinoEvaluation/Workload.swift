@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Kino
 internal import KinoModels
 internal import KinoNN
 public import KinoTensor
@@ -42,7 +43,8 @@ struct PreparedWork {
 /// Makes networks of random weights at the sizes of a workload.
 struct WorkloadFactory {
   let latents: [Int]  // [F, H, W]
-  let dtype: DType
+  let precision: Precision
+  private var dtype: DType { precision == .f32 ? .float32 : .bfloat16 }
 
   private var noise: (_ shape: [Int]) -> Tensor {
     { shape in
@@ -93,15 +95,17 @@ struct WorkloadFactory {
     let (width, hidden) = (Self.wan.width, Self.wan.feedForwardWidth)
     let x = noise([tokens, width]).cast(to: dtype)
     let weight = noise([hidden, width]).cast(to: dtype)
+    let quantized = precision == .int8 ? QuantizedMatrix(weight) : nil
     return PreparedWork(operations: 2 * Double(tokens * width * hidden)) {
-      withoutGradient { _ = x.linear(weight: weight) }
+      withoutGradient { _ = quantized?.linear(x) ?? x.linear(weight: weight) }
     }
   }
 
   private func transformer(layerCount: Int) -> PreparedWork {
     var configuration = Self.wan
     configuration.layerCount = layerCount
-    let registry = ParameterRegistry(seed: 1, isTrainable: false, computeType: dtype)
+    let registry = ParameterRegistry(
+      seed: 1, isTrainable: false, computeType: dtype, quantizes: precision == .int8)
     let model = DiffusionTransformer(registry.root, configuration: configuration)
     let x = noise([1, configuration.inputChannels] + latents)
     let text = withoutGradient {

@@ -1,19 +1,35 @@
 public import KinoTensor
 
-/// `y = x W^T + b`, computed in the type of `x`.
+/// `y = x W^T + b`, computed in the type of `x`, or in 8-bit whole numbers where the scope asks for it.
 public struct Linear: Sendable {
-  /// `[outputs, inputs]`.
-  public let weight: Tensor
-  /// `[outputs]`.
-  public let bias: Tensor?
+  private enum Product {
+    case plain(Tensor)
+    case quantized(QuantizedMatrix)
+  }
+
+  private let product: Product  // [outputs, inputs]
+  private let bias: Tensor?  // [outputs]
 
   /// Takes `weight` and, if it has one, `bias` from `scope`; a bias starts at zero.
+  ///
+  /// - Parameters:
+  ///   - scope: Where they are.
+  ///   - inputs: Channels of the input.
+  ///   - outputs: Channels of the result.
+  ///   - bias: Whether there is a bias.
+  ///   - initializer: How `weight` starts.
+  ///   - precision: How they may be stored.
+  ///   - isQuantizable: Whether `weight` may become 8-bit numbers, if the scope asks for them.
   public init(
     _ scope: ParameterScope, inputs: Int, outputs: Int, bias: Bool = true,
-    initializer: Initializer = .xavierUniform, precision: ParameterScope.Precision = .compute
+    initializer: Initializer = .xavierUniform, precision: ParameterScope.Precision = .compute,
+    isQuantizable: Bool = false
   ) {
-    weight = scope.parameter(
-      "weight", shape: [outputs, inputs], initializer: initializer, precision: precision)
+    let isQuantized = isQuantizable && scope.quantizes
+    let weight = scope.parameter(
+      "weight", shape: [outputs, inputs], initializer: initializer,
+      precision: isQuantized ? .stored : precision)
+    product = isQuantized ? .quantized(QuantizedMatrix(weight)) : .plain(weight)
     self.bias =
       bias
       ? scope.parameter("bias", shape: [outputs], initializer: .zeros, precision: precision) : nil
@@ -21,7 +37,18 @@ public struct Linear: Sendable {
 
   /// Maps `[..., inputs]` to `[..., outputs]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    x.linear(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))
+    switch product {
+    case .plain(let weight): x.linear(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))
+    case .quantized(let matrix): matrix.linear(x, bias: bias)
+    }
+  }
+
+  /// Maps `[..., inputs]` to the GELU of `[..., outputs]`, in the tanh form.
+  public func gelu(_ x: Tensor) -> Tensor {
+    switch product {
+    case .plain: self(x).geluTanh()
+    case .quantized(let matrix): matrix.linear(x, bias: bias, appliesGELU: true)
+    }
   }
 }
 

@@ -20,6 +20,8 @@ public final class ParameterRegistry {
   private let isTrainable: Bool
   /// The type that weights of large products are converted to; `nil` keeps what is stored.
   private let computeType: DType?
+  /// Whether layers that allow it keep their weights as 8-bit numbers.
+  let quantizes: Bool
   private var mismatch = ParameterMismatch()
   private var positions: [String: Int] = [:]
 
@@ -32,8 +34,13 @@ public final class ParameterRegistry {
   ///   - seed: Where the numbers start.
   ///   - isTrainable: Whether parameters record gradients; they are float32 then.
   ///   - computeType: Converts the weights of large products of a network that is not trained.
-  public init(seed: UInt64, isTrainable: Bool = true, computeType: DType? = nil) {
+  ///   - quantizes: Whether layers that allow it keep their weights as 8-bit numbers.
+  public init(
+    seed: UInt64, isTrainable: Bool = true, computeType: DType? = nil, quantizes: Bool = false
+  ) {
+    precondition(!(isTrainable && quantizes), "8-bit weights cannot be trained")
     source = .initial(seed: seed)
+    self.quantizes = quantizes
     self.isTrainable = isTrainable
     self.computeType = computeType
   }
@@ -46,11 +53,14 @@ public final class ParameterRegistry {
   ///     parameters marked as exact become float32 either way.
   ///   - isTrainable: Whether parameters are float32 copies that record gradients, whatever
   ///     `computeType` says; otherwise they share the checkpoint's storage where types allow.
+  ///   - quantizes: Whether layers that allow it keep their weights as 8-bit numbers.
   ///   - lookup: The tensor of a key.
   public init(
     names: Set<String>, computeType: DType? = nil, isTrainable: Bool = false,
-    lookup: @escaping (String) -> Tensor?
+    quantizes: Bool = false, lookup: @escaping (String) -> Tensor?
   ) {
+    precondition(!(isTrainable && quantizes), "8-bit weights cannot be trained")
+    self.quantizes = quantizes
     source = .stored(names: names, lookup: lookup)
     self.computeType = computeType
     self.isTrainable = isTrainable
@@ -85,7 +95,7 @@ public final class ParameterRegistry {
     switch source {
     case .initial(let seed):
       let value = initializer.tensor(shape: shape, seed: seed, key: key)
-      return isTrainable || precision == .exact ? value : value.cast(to: computeType ?? .float32)
+      return isTrainable || precision != .compute ? value : value.cast(to: computeType ?? .float32)
     case .stored(_, let lookup):
       // Stands in for what is missing, so that one report can name every fault; holds one number.
       let placeholder = { Tensor.zeros(shape.map { _ in 1 }).expanded(to: shape) }
@@ -100,6 +110,7 @@ public final class ParameterRegistry {
       if isTrainable { return stored.cast(to: .float32).copied() }
       switch precision {
       case .exact: return stored.cast(to: .float32)
+      case .stored: return stored
       case .compute: return stored.cast(to: computeType ?? stored.dtype)
       }
     }
@@ -114,6 +125,8 @@ public struct ParameterScope {
     case compute
     /// Stays float32: norms, modulation, timestep embeddings.
     case exact
+    /// Stays as it is: weights about to be rounded in another way.
+    case stored
   }
 
   let registry: ParameterRegistry
@@ -124,6 +137,9 @@ public struct ParameterScope {
   public subscript(name: String) -> ParameterScope {
     ParameterScope(registry: registry, path: path.isEmpty ? name : "\(path).\(name)")
   }
+
+  /// Whether layers that allow it keep their weights as 8-bit numbers.
+  public var quantizes: Bool { registry.quantizes }
 
   /// The scope of a numbered child.
   public subscript(index: Int) -> ParameterScope { self["\(index)"] }

@@ -6,6 +6,9 @@ extension TrainingConfiguration {
   public struct TransformerSettings: Codable, Hashable, Sendable {
     /// Folder of the trained autoencoder: `config.json` and weights.
     public var autoencoder: String
+    /// A model folder whose transformer, text encoder and tokenizer, of these sizes, training starts
+    /// from; `nil` starts anew.
+    public var start: String?
     /// Attention heads.
     public var heads: Int
     /// Channels per head; even.
@@ -51,13 +54,14 @@ extension TrainingConfiguration {
       }
     }
 
-    /// Clips are encoded once and kept; each bucket's store grows as training goes on.
+    /// Clips are encoded once and kept; each size's store grows as training goes on. All counts are of
+    /// latent frames, which cost alike in pictures and in clips.
     public struct Latents: Codable, Hashable, Sendable {
-      /// Encoded samples per bucket before the first step.
+      /// Latent frames in the store of a size before its first step.
       public var initial: Int
-      /// New samples per step in every bucket.
+      /// New latent frames per step in the store of every size in use.
       public var perStep: Double
-      /// The most samples per bucket.
+      /// The most latent frames per store.
       public var limit: Int
 
       enum CodingKeys: String, CodingKey {
@@ -65,8 +69,11 @@ extension TrainingConfiguration {
         case perStep = "per_step"
       }
 
-      /// Samples a bucket must hold at a step: a function of the step, so that resuming is exact.
-      func count(at step: Int) -> Int { min(limit, initial + Int(Double(step) * perStep)) }
+      /// Samples of `frames` latent frames that a store must hold, at least one, `step` steps after its
+      /// first: a function of the step, so that resuming is exact.
+      func count(at step: Int, frames: Int) -> Int {
+        max(1, min(limit, initial + Int(Double(step) * perStep)) / frames)
+      }
     }
 
     /// What the finished model offers when not told otherwise.
@@ -86,7 +93,7 @@ extension TrainingConfiguration {
     }
 
     enum CodingKeys: String, CodingKey {
-      case autoencoder, heads, layers, text, latents, russian, defaults
+      case autoencoder, start, heads, layers, text, latents, russian, defaults
       case headWidth = "head_width"
       case feedForwardWidth = "feed_forward_width"
       case captionDropout = "caption_dropout"

@@ -52,6 +52,12 @@ final class TransformerTask: TrainingTask {
       transformer: DiffusionTransformer(transformer.root, configuration: model),
       encoder: UMT5Encoder(text.root, configuration: textModel), tokenizer: tokenizer,
       computeType: computeType)
+    if let start = Self.start(settings) {
+      try WeightSet(inFolder: start.appendingPathComponent("transformer"))
+        .copy(into: transformer.parameters)
+      try WeightSet(inFolder: start.appendingPathComponent("text_encoder"))
+        .copy(into: text.parameters)
+    }
     parameters =
       transformer.parameters.map { (key: "transformer." + $0.key, value: $0.value) }
       + text.parameters.map { (key: "text_encoder." + $0.key, value: $0.value) }
@@ -72,7 +78,11 @@ final class TransformerTask: TrainingTask {
     return autoencoder
   }
 
-  /// The run's tokenizer, trained on captions the first time.
+  private static func start(_ settings: TrainingConfiguration.TransformerSettings) -> URL? {
+    settings.start.map { URL(fileURLWithPath: NSString(string: $0).expandingTildeInPath) }
+  }
+
+  /// The run's tokenizer: that of the model it starts from, or trained on captions the first time.
   private static func tokenizer(
     _ configuration: TrainingConfiguration, _ settings: TrainingConfiguration.TransformerSettings
   ) throws -> SentencePieceTokenizer {
@@ -80,6 +90,11 @@ final class TransformerTask: TrainingTask {
     let path = folder.appendingPathComponent("spiece.model").path
     if !FileManager.default.fileExists(atPath: path) {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      if let start = start(settings) {
+        try FileManager.default.copyItem(
+          atPath: start.appendingPathComponent("tokenizer/spiece.model").path, toPath: path)
+        return try SentencePieceTokenizer(contentsOf: path)
+      }
       let grammar = CaptionGrammar()
       let captions = (0..<20000).map { index -> String in
         let scene = Scene.random(seed: UInt64(index), split: .any)
@@ -96,19 +111,38 @@ final class TransformerTask: TrainingTask {
 
   // MARK: - Batches
 
+  /// Steps whose samples are drawn together and dealt out by the length of their captions: a batch pays
+  /// for its longest caption.
+  private static let stepsPerDraw = 4
+
   func batch(step: Int) throws -> Batch {
+    let draw = (step - 1) / Self.stepsPerDraw
+    let first = draw * Self.stepsPerDraw + 1
     var random = RandomSource(
-      seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(step) << 16)
-    let bucket = configuration.buckets.drawn(at: step, by: random.uniform())
-    let available = settings.latents.count(at: step - (bucket.after ?? 0))
-    let store = try filled(bucket, to: available)
-    let indices = (0..<bucket.batch).map { _ in random.integer(below: available) }
-    let captions = indices.enumerated().map { position, index in
-      let seed = UInt64(step) &* 4096 &+ UInt64(position)
-      return random.uniform() < settings.captionDropout
-        ? "" : source.caption(index, of: bucket, seed: seed)
+      seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(draw) << 20)
+    let bucket = configuration.buckets.drawn(at: first, by: random.uniform())
+    let available = available(bucket, at: first)
+    let drawn = (0..<bucket.batch * Self.stepsPerDraw).map { position in
+      let index = random.integer(below: available)
+      let isEmpty = random.uniform() < settings.captionDropout
+      let seed = UInt64(first) &* 65536 &+ UInt64(position)
+      return (index, isEmpty ? "" : source.caption(index, of: bucket, seed: seed))
     }
-    return Batch(latents: try store.latents(at: indices), captions: captions)
+    // The same for all steps of the draw, however the sort treats equals.
+    let order = drawn.indices.map { (networks.tokens(of: drawn[$0].1).count, $0) }
+      .sorted { $0 < $1 }
+    let share = order.dropFirst((step - first) * bucket.batch).prefix(bucket.batch)
+      .map { drawn[$0.1] }
+    return Batch(
+      latents: try filled(bucket, to: available).latents(at: share.map(\.0)),
+      captions: share.map(\.1))
+  }
+
+  /// Samples that may be drawn from a bucket at a step.
+  private func available(_ bucket: TrainingConfiguration.Bucket, at step: Int) -> Int {
+    let first = configuration.buckets.filter { $0.name == bucket.name }.map { $0.after ?? 0 }.min()
+    return settings.latents.count(
+      at: step - (first ?? 0), frames: autoencoder.configuration.latentFrames(bucket.frames))
   }
 
   /// What latents depend on: another decoder leaves them as they are.
@@ -295,10 +329,15 @@ struct CaptionedNetworks {
   /// Rows of text that the transformer attends to, most of them padding, as in published models.
   static let textRows = 512
 
+  /// A caption's tokens. One of our own grammar can always be tokenised; an unreadable one counts as
+  /// empty.
+  func tokens(of caption: String) -> [Int32] {
+    (try? tokenizer.encode(caption, maximumLength: Self.textRows)) ?? [1]
+  }
+
   /// The context of captions, padded to the longest.
   func text(_ captions: [String]) -> TextContext {
-    // A caption of our own grammar can always be tokenised; an unreadable one counts as empty.
-    let ids = captions.map { (try? tokenizer.encode($0, maximumLength: Self.textRows)) ?? [1] }
+    let ids = captions.map(tokens)
     let length = ids.map(\.count).max() ?? 1
     var padded = [Int64](repeating: 0, count: ids.count * length)
     var present = [Float](repeating: 0, count: ids.count * length)

@@ -39,7 +39,7 @@ import Testing
     generate + ["--steps", "two"],
     generate + ["--guidance=-1"],
     generate + ["--guidance", "nan"],
-    generate + ["--precision", "int8"],
+    generate + ["--precision", "int4"],
     generate + ["--precision", "f64"],
     generate + ["--sampler", "ddim"],
     generate + ["--device", "cuda"],
@@ -66,7 +66,7 @@ import Testing
     ["bench", "attention", "--runs", "0"],
     ["bench", "attention", "--latents", "5x32"],
     ["bench", "attention", "--latents", "5x3x3"],
-    ["bench", "attention", "--precision", "int8"],
+    ["bench", "attention", "--precision", "int4"],
     ["inspect"],
     ["train"],
   ]

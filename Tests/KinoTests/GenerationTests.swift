@@ -41,7 +41,7 @@ import Testing
     #expect(first != other)
   }
 
-  @Test(arguments: [Precision.f32, .bf16])
+  @Test(arguments: Precision.allCases)
   func `The thread count does not change a bit`(precision: Precision) async throws {
     var request = request()
     request.precision = precision
@@ -51,6 +51,19 @@ import Testing
     let three = try await folder.studio(threads: 3).clip(request)
     let isSame = one != nil && one == two && one == three
     #expect(isSame)
+  }
+
+  @Test func `8-bit weights change a clip a little`() async throws {
+    let studio = try await folder.studio()
+    var request = request(seed: 4)
+    request.precision = .f32
+    let exact = try #require(await studio.clip(request))
+    request.precision = .int8
+    let rounded = try #require(await studio.clip(request))
+    #expect(exact != rounded)
+    let squares = zip(exact.pixels, rounded.pixels).map { pow(Double($0) - Double($1), 2) }
+    let error = squares.reduce(0, +) / Double(squares.count)
+    #expect(10 * log10(255 * 255 / error) > 30)
   }
 
   @Test func `The prompt, the negative prompt and guidance all matter`() async throws {

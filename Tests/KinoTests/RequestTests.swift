@@ -52,7 +52,6 @@ import Testing
     Fault("too many steps", .invalidSetting) { $0.stepCount = 1001 },
     Fault("negative guidance", .invalidSetting) { $0.guidanceScale = -1 },
     Fault("NaN guidance", .invalidSetting) { $0.guidanceScale = .nan },
-    Fault("8-bit numbers", .unsupported) { $0.precision = .int8 },
   ]
 
   @Test(arguments: faults)

@@ -41,14 +41,17 @@ private struct TinyRuns {
       ))
   }
 
-  func transformer(_ name: String, steps: Int) throws -> TrainingConfiguration {
+  func transformer(
+    _ name: String, steps: Int, autoencoder: String = "vae", more: String = ""
+  ) throws -> TrainingConfiguration {
     try configuration(
       name,
       text(
         name, steps: steps,
         """
         transformer:
-          autoencoder: \(folder.path)/vae
+          autoencoder: \(folder.path)/\(autoencoder)
+          \(more)
           heads: 2
           head_width: 16
           layers: 1
@@ -163,6 +166,52 @@ struct TaskTests {
       for component in ["transformer", "text_encoder", "vae"] {
         #expect(try !folder.weights(of: component).tensors.isEmpty)
       }
+    }
+  }
+
+  @Test("training starts from a model's transformer, text encoder and tokenizer")
+  func startedTransformer() throws {
+    try withRuns { runs in
+      let autoencoder = try runs.autoencoder("ae", steps: 1)
+      try runs.run(autoencoder)
+      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      let (model, again) = (
+        runs.folder.appendingPathComponent("model"), runs.folder.appendingPathComponent("again")
+      )
+      let first = try runs.transformer("first", steps: 2)
+      try runs.run(first)
+      try Trainer(first) { _ in }.export(to: model)
+      let second = try runs.transformer(
+        "second", steps: 1, autoencoder: "model/vae", more: "start: \(model.path)")
+      try Trainer(second) { _ in }.export(to: again)
+      for part in ["transformer", "text_encoder", "vae"] {
+        let hashes = try [model, again].map {
+          try weightsHash(of: WeightSet(inFolder: $0.appendingPathComponent(part)))
+        }
+        #expect(hashes[0] == hashes[1])
+      }
+      let pieces = try [model, again].map {
+        try Data(contentsOf: $0.appendingPathComponent("tokenizer/spiece.model"))
+      }
+      #expect(pieces[0] == pieces[1])
+      #expect(try runs.run(second).count == 1)
+    }
+  }
+
+  @Test("batches drawn together are dealt out by the length of their captions")
+  func captionLengths() throws {
+    try withRuns { runs in
+      let autoencoder = try runs.autoencoder("ae", steps: 1)
+      try runs.run(autoencoder)
+      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      let task = try TransformerTask(runs.transformer("tr", steps: 1))
+      let lengths = try (1...4).map { try task.batch(step: $0).captions.map(\.count) }
+      #expect(lengths.allSatisfy { $0.count == 2 })
+      for (shorter, longer) in zip(lengths, lengths.dropFirst()) {
+        // Tokens and letters go together well enough for captions three times as long.
+        #expect((shorter.max() ?? 0) < 3 * max(20, longer.min() ?? 0))
+      }
+      #expect(try task.batch(step: 3).captions == task.batch(step: 3).captions)
     }
   }
 

@@ -161,6 +161,12 @@ kino_status kino_least_squares(const kino_tensor *a, const kino_tensor *b,
                                kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_linear(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable bias,
                         kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// Packs a matrix [outputs, inputs] as 8-bit numbers for `kino_quantized_linear`.
+kino_status kino_quantize_matrix(const kino_tensor *weight, kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// As `kino_linear`, without a gradient; then the tanh form of GELU if asked.
+kino_status kino_quantized_linear(const kino_tensor *x, const kino_tensor *packed, const kino_tensor *_Nullable bias,
+                                  int64_t inputs, int64_t outputs, bool applies_gelu,
+                                  kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // Two or three spatial axes, by the rank of `x`.
 kino_status kino_convolution(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable bias,
                              const int64_t *stride, const int64_t *padding, int32_t spatial,

@@ -24,7 +24,7 @@ extension Plan {
     decodingOperations = model.autoencoder.decodingOperations(
       latentFrames: shape.frames, height: shape.height, width: shape.width)
     let width = request.precision.computeType.byteCount
-    weightBytes = model.weightBytes(bytesPerNumber: width)
+    weightBytes = model.weightBytes(request.precision)
     activationBytes =
       model.transformer.activationBytes(tokens: tokensPerWindow, bytesPerNumber: width)
       + 12 * shape.axes.reduce(4, *)
@@ -75,14 +75,19 @@ extension Plan {
 }
 
 extension Model {
-  /// Bytes of all weights when products have numbers of so many bytes.
-  func weightBytes(bytesPerNumber: Int) -> Int {
-    [weights.autoencoder, weights.transformer, weights.textEncoder].reduce(0) { sum, set in
+  /// Bytes of all weights when products are computed in a precision.
+  func weightBytes(_ precision: Precision) -> Int {
+    let width = precision.computeType.byteCount
+    let sets = [
+      (weights.autoencoder, width), (weights.transformer, precision == .int8 ? 1 : width),
+      (weights.textEncoder, width),
+    ]
+    return sets.reduce(0) { sum, part in
       sum
-        + set.tensors.reduce(0) { sum, tensor in
+        + part.0.tensors.reduce(0) { sum, tensor in
           // Converted numbers lie beside the file's pages.
-          let isConverted = tensor.type.byteWidth != bytesPerNumber
-          return sum + tensor.elementCount * bytesPerNumber + (isConverted ? tensor.byteCount : 0)
+          let isConverted = tensor.type.byteWidth != part.1
+          return sum + tensor.elementCount * part.1 + (isConverted ? tensor.byteCount : 0)
         }
     }
   }

@@ -52,10 +52,14 @@ actor ModelActor {
     let type = precision.computeType
     let x = Tensor.ones([256, 512], dtype: type, device: device)
     let weight = Tensor.ones([512, 512], dtype: type, device: device)
+    let quantized = precision == .int8 ? QuantizedMatrix(weight) : nil
     var best = Double.infinity
     let clock = ContinuousClock()
     for _ in 0..<6 {
-      let time = clock.measure { _ = x.linear(weight: weight).sum().cast(to: .float32).item() }
+      let time = clock.measure {
+        let product = quantized?.linear(x) ?? x.linear(weight: weight)
+        _ = product.sum().cast(to: .float32).item()
+      }
       best = min(best, time.inSeconds)
     }
     return 2 * 256 * 512 * 512 / max(best, 1e-7)

@@ -71,9 +71,9 @@ extension Model {
   }
 
   func loadTransformer(_ precision: Precision, _ device: Device) throws -> DiffusionTransformer {
-    try weights.transformer.load(computeType: precision.computeType, device: device) {
-      DiffusionTransformer($0, configuration: transformer)
-    }
+    try weights.transformer.load(
+      computeType: precision.computeType, device: device, quantizes: precision == .int8
+    ) { DiffusionTransformer($0, configuration: transformer) }
   }
 
   func loadAutoencoder(_ precision: Precision, _ device: Device) throws -> VideoAutoencoder {
@@ -84,6 +84,6 @@ extension Model {
 }
 
 extension Precision {
-  /// The element type of products.
-  var computeType: DType { self == .bf16 ? .bfloat16 : .float32 }
+  /// The element type of products; with 8-bit weights, of all that is not such a product.
+  var computeType: DType { self == .f32 ? .float32 : .bfloat16 }
 }

@@ -79,7 +79,7 @@ extension GenerationRequest {
       framesPerSecond: rate, seed: seed ?? UInt64.random(in: 0..<1 << 32),
       stepCount: try within(1...1000, stepCount ?? defaults.steps, "steps"),
       guidanceScale: try within(0...100, guidanceScale ?? defaults.guidance, "guidance"),
-      precision: try checkedPrecision(), sampler: sampler,
+      precision: precision ?? (Engine.prefersBFloat16 ? .bf16 : .f32), sampler: sampler,
       previewInterval: model.profile.preview == nil ? 0 : max(0, previewInterval),
       warnings: warnings(canvasSize, frames, model))
   }
@@ -158,15 +158,6 @@ extension GenerationRequest {
     throw StudioError(
       .invalidSetting,
       "\(name) is \(value); use a number in \(range.lowerBound)...\(range.upperBound).")
-  }
-
-  private func checkedPrecision() throws -> Precision {
-    switch precision {
-    case nil: return Engine.prefersBFloat16 ? .bf16 : .f32
-    case .int8?:
-      throw StudioError(.unsupported, "The precision int8 is not there yet; use f32 or bf16.")
-    case let precision?: return precision
-    }
   }
 
   private func warnings(_ size: FrameSize, _ frames: Int, _ model: Model) -> [String] {

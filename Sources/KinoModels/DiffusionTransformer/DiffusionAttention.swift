@@ -20,7 +20,9 @@ struct AttentionProjections: Sendable {
 
   init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
     let width = configuration.width
-    func linear(_ scope: ParameterScope) -> Linear { Linear(scope, inputs: width, outputs: width) }
+    func linear(_ scope: ParameterScope) -> Linear {
+      Linear(scope, inputs: width, outputs: width, isQuantizable: true)
+    }
     headCount = configuration.headCount
     queries = linear(scope["to_q"])
     keys = linear(scope["to_k"])

@@ -42,11 +42,12 @@ struct FeedForward: Sendable {
 
   init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
     let (width, hidden) = (configuration.width, configuration.feedForwardWidth)
-    expansion = Linear(scope["net"][0]["proj"], inputs: width, outputs: hidden)
-    contraction = Linear(scope["net"][2], inputs: hidden, outputs: width)
+    expansion = Linear(
+      scope["net"][0]["proj"], inputs: width, outputs: hidden, isQuantizable: true)
+    contraction = Linear(scope["net"][2], inputs: hidden, outputs: width, isQuantizable: true)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { contraction(expansion(x).geluTanh()) }
+  func callAsFunction(_ x: Tensor) -> Tensor { contraction(expansion.gelu(x)) }
 }
 
 /// One transformer block: self-attention, cross-attention to text and a feed-forward network; the

@@ -1,0 +1,294 @@
+// Linear layers over weights of 8 bits: one scale per output channel, found once, and one per row of the
+// input, found on the way in. Sums of products are whole numbers, so every instruction set and every
+// thread count gives the same.
+#include <algorithm>
+
+#include "parallel.h"
+#include "shim.h"
+#include "simd.h"
+
+using namespace kino;
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+constexpr int64_t kColumns = 64;  // output channels per panel: four vectors of 32 bits
+constexpr int64_t kRows = 6;      // per tile
+constexpr int64_t kChunk = 240;   // rows per task, a multiple of kRows
+constexpr float kLargest = 127.0f;
+
+// Weights of kColumns output channels. Inputs are stored with 128 added, since the instruction multiplies
+// unsigned by signed numbers: `start` is minus 128 times the sum of a channel's weights.
+struct Panel {
+  int32_t start[kColumns];
+  float scale[kColumns];
+  int8_t weights[];  // [steps][kColumns][4]
+};
+
+constexpr int64_t kStepBytes = kColumns * 4;
+constexpr int64_t kHeaderSteps = sizeof(Panel) / kStepBytes;
+
+int64_t divided_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// x * scale to the nearest whole number, ties to even, for results of at most 22 bits.
+KINO_INLINE int32_t rounded(float x, float scale) {
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: the sum's lowest bits are the whole number
+  const float sum = x * scale + kMagic;
+  int32_t bits;
+  std::memcpy(&bits, &sum, 4);
+  return bits - 0x4B400000;
+}
+
+KINO_INLINE uint32_t magnitude(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  return bits & 0x7FFFFFFF;
+}
+
+// The largest magnitude of a row; NaN if a number is not finite. Magnitudes order as their bits do.
+template <typename T>
+KINO_INLINE float largest(const T *x, int64_t count) {
+  uint32_t bits = 0;
+#pragma clang loop vectorize(enable)
+  for (int64_t i = 0; i < count; ++i) bits = std::max(bits, magnitude(load(x + i)));
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return bits >= 0x7F800000 ? NAN : value;
+}
+
+// -- Weights
+
+template <typename T>
+void pack(const T *weight, int64_t inputs, int64_t outputs, int64_t first, Panel &panel) {
+  for (int64_t column = 0; column < kColumns; ++column) {
+    panel.start[column] = 0;
+    panel.scale[column] = 0;
+    if (first + column >= outputs) continue;
+    const T *row = weight + (first + column) * inputs;
+    const float top = largest(row, inputs);
+    panel.scale[column] = top / kLargest;
+    if (!(top > 0)) continue;
+    int32_t sum = 0;
+    for (int64_t k = 0; k < inputs; ++k) {
+      const int32_t q = std::clamp(rounded(load(row + k), kLargest / top), -127, 127);
+      panel.weights[(k / 4 * kColumns + column) * 4 + k % 4] = static_cast<int8_t>(q);
+      sum += q;
+    }
+    panel.start[column] = -128 * sum;
+  }
+}
+
+// -- Inputs
+
+// One row as bytes with 128 added, and its scale. A row that is not finite becomes all zeros with the scale
+// NaN, so that all of its results are NaN.
+template <typename T>
+KINO_INLINE float quantize_row(const T *x, int64_t count, int64_t padded, uint8_t *out) {
+  const float top = largest(x, count);
+  const float scale = top > 0 ? kLargest / top : 0.0f;
+  const bool is_finite = scale <= 3.0e38f;  // a row of denormals would overflow it
+#pragma clang loop vectorize(enable)
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = static_cast<uint8_t>(rounded(top > 0 && is_finite ? load(x + i) : 0.0f, is_finite ? scale : 0.0f) + 128);
+  }
+  for (int64_t i = count; i < padded; ++i) out[i] = 128;
+  return top != top ? NAN : top / kLargest;
+}
+
+// -- Products: sums[r][c] = start[c] + sum over k of x[r][k] * weights[k][c].
+
+void multiply(const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps, int32_t *sums) {
+  for (int64_t r = 0; r < rows; ++r) {
+    int32_t *out = sums + r * kColumns;
+    std::memcpy(out, panel.start, sizeof panel.start);
+    for (int64_t s = 0; s < steps; ++s) {
+      for (int64_t c = 0; c < kColumns; ++c) {
+        for (int64_t k = 0; k < 4; ++k) {
+          out[c] += x[r * stride + s * 4 + k] * panel.weights[(s * kColumns + c) * 4 + k];
+        }
+      }
+    }
+  }
+}
+
+#if defined(__x86_64__)
+#define KINO_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma")))
+
+template <int kCount>
+KINO_VNNI void multiply_vnni(const uint8_t *x, int64_t stride, const Panel &panel, int64_t steps, int32_t *sums) {
+  __m512i acc[kCount][4];
+#pragma clang loop unroll(full)
+  for (int r = 0; r < kCount; ++r) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < 4; ++v) acc[r][v] = _mm512_loadu_si512(panel.start + v * 16);
+  }
+  const int8_t *weights = panel.weights;
+  for (int64_t s = 0; s < steps; ++s, weights += kStepBytes) {
+    __m512i w[4];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < 4; ++v) w[v] = _mm512_loadu_si512(weights + v * 64);
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kCount; ++r) {
+      int32_t four;
+      std::memcpy(&four, x + r * stride + s * 4, 4);
+      const __m512i lanes = _mm512_set1_epi32(four);
+#pragma clang loop unroll(full)
+      for (int v = 0; v < 4; ++v) acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], lanes, w[v]);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int r = 0; r < kCount; ++r) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < 4; ++v) _mm512_storeu_si512(sums + r * kColumns + v * 16, acc[r][v]);
+  }
+}
+
+bool has_vnni() {
+  static const bool present = has_avx512() && __builtin_cpu_supports("avx512vnni");
+  return present;
+}
+
+using Tile = void (*)(const uint8_t *, int64_t, const Panel &, int64_t, int32_t *);
+constexpr Tile kTiles[kRows] = {multiply_vnni<1>, multiply_vnni<2>, multiply_vnni<3>,
+                                multiply_vnni<4>, multiply_vnni<5>, multiply_vnni<6>};
+#endif
+
+bool uses_vnni() {
+#if defined(__x86_64__)
+  return has_vnni() && uses_avx512();
+#else
+  return false;
+#endif
+}
+
+void multiply_tile(bool is_fast, const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
+                   int32_t *sums) {
+#if defined(__x86_64__)
+  if (is_fast) return kTiles[rows - 1](x, stride, panel, steps, sums);
+#endif
+  multiply(x, stride, rows, panel, steps, sums);
+}
+
+// -- Results
+
+struct Finish {
+  const Panel &panel;
+  const float *bias;  // of the panel's channels, or null
+  int64_t columns;
+  bool applies_gelu;
+};
+
+template <typename T>
+KINO_INLINE void finish(const int32_t *sums, float scale, const Finish &f, T *out) {
+  float values[kColumns];
+#pragma clang loop vectorize(enable)
+  for (int64_t c = 0; c < kColumns; ++c) values[c] = static_cast<float>(sums[c]) * (scale * f.panel.scale[c]);
+  if (f.bias) {
+    for (int64_t c = 0; c < f.columns; ++c) values[c] += f.bias[c];
+  }
+  if (f.applies_gelu) {
+#pragma clang loop vectorize(enable)
+    for (int64_t c = 0; c < kColumns; ++c) values[c] *= fast_gelu_share(values[c]);
+  }
+  for (int64_t c = 0; c < f.columns; ++c) store(out + c, values[c]);
+}
+
+const Panel &panel_at(const at::Tensor &packed, int64_t index) {
+  return *reinterpret_cast<const Panel *>(static_cast<const int8_t *>(packed.const_data_ptr()) +
+                                          index * packed.stride(0));
+}
+
+at::Tensor quantized_matrix(const at::Tensor &matrix) {
+  TORCH_CHECK(matrix.dim() == 2 && matrix.is_cpu(), "quantize: expected a matrix on the CPU, found ", matrix.sizes());
+  // Sums of products must fit 32 bits.
+  TORCH_CHECK(matrix.size(1) <= 65536, "quantize: expected at most 65536 inputs, found ", matrix.size(1));
+  const auto type = matrix.scalar_type() == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
+  const auto weight = matrix.detach().to(type).contiguous();
+  const int64_t outputs = weight.size(0), inputs = weight.size(1);
+  const int64_t panels = divided_up(outputs, kColumns);
+  auto packed = at::zeros({panels, kHeaderSteps + divided_up(inputs, 4), kStepBytes}, at::kChar);
+  with_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    const auto *from = static_cast<const T *>(weight.const_data_ptr());
+    parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) {
+        pack(from, inputs, outputs, p * kColumns, const_cast<Panel &>(panel_at(packed, p)));
+      }
+    });
+  });
+  return packed;
+}
+
+at::Tensor quantized_linear(const at::Tensor &input, const at::Tensor &packed, const c10::optional<at::Tensor> &bias,
+                            int64_t inputs, int64_t outputs, bool applies_gelu) {
+  const int64_t steps = divided_up(inputs, 4), padded = steps * 4;
+  TORCH_CHECK(input.is_cpu() && input.dim() >= 1 && input.size(-1) == inputs,
+              "quantized linear: expected an input [..., ", inputs, "] on the CPU, found ", input.sizes());
+  TORCH_CHECK(input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16,
+              "quantized linear: expected float32 or bfloat16, found ", input.scalar_type());
+  TORCH_CHECK(!bias || bias->numel() == outputs, "quantized linear: expected a bias of ", outputs);
+  c10::NoGradGuard guard;
+  const auto x = input.contiguous();
+  const int64_t rows = x.numel() / std::max<int64_t>(1, inputs);
+  auto sizes = x.sizes().vec();
+  sizes.back() = outputs;
+  auto result = at::empty(sizes, x.options());
+  const auto offsets = bias ? bias->to(at::kFloat).contiguous() : at::Tensor();
+  const float *bias_values = bias ? offsets.const_data_ptr<float>() : nullptr;
+  auto bytes = at::empty({rows, padded}, at::kByte);
+  auto scales = at::empty({rows}, at::kFloat);
+  auto *quantized = bytes.mutable_data_ptr<uint8_t>();
+  auto *scale = scales.mutable_data_ptr<float>();
+  const bool wide = uses_avx512(), is_fast = uses_vnni();
+  with_type(x.scalar_type(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto *from = static_cast<const T *>(x.const_data_ptr());
+    auto *to = static_cast<T *>(result.mutable_data_ptr());
+    parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
+      with_simd(wide, [&]() KINO_INLINED {
+        for (int64_t r = begin; r < end; ++r) {
+          scale[r] = quantize_row(from + r * inputs, inputs, padded, quantized + r * padded);
+        }
+      });
+    });
+    // A task keeps one panel in the second-level cache and passes rows by it.
+    const int64_t chunks = divided_up(rows, kChunk);
+    parallel_for(0, packed.size(0) * chunks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t task = begin; task < end; ++task) {
+        const int64_t index = task / chunks, first = task % chunks * kChunk;
+        const Panel &panel = panel_at(packed, index);
+        const Finish last{panel, bias_values ? bias_values + index * kColumns : nullptr,
+                          std::min(kColumns, outputs - index * kColumns), applies_gelu};
+        const int64_t end_row = std::min(rows, first + kChunk);
+        for (int64_t row = first; row < end_row; row += kRows) {
+          alignas(64) int32_t sums[kRows * kColumns];
+          const int64_t count = std::min(kRows, end_row - row);
+          multiply_tile(is_fast, quantized + row * padded, padded, count, panel, steps, sums);
+          with_simd(wide, [&]() KINO_INLINED {
+            for (int64_t r = 0; r < count; ++r) {
+              finish(sums + r * kColumns, scale[row + r], last, to + (row + r) * outputs + index * kColumns);
+            }
+          });
+        }
+      }
+    });
+  });
+  return result;
+}
+
+}  // namespace
+
+extern "C" {
+
+kino_status kino_quantize_matrix(const kino_tensor *weight, kino_tensor **out) noexcept {
+  KINO_GUARD(give(out, quantized_matrix(weight->value)))
+}
+kino_status kino_quantized_linear(const kino_tensor *x, const kino_tensor *packed, const kino_tensor *bias,
+                                  int64_t inputs, int64_t outputs, bool applies_gelu,
+                                  kino_tensor **out) noexcept {
+  KINO_GUARD(give(out, quantized_linear(x->value, packed->value, maybe(bias), inputs, outputs, applies_gelu)))
+}
+}
