@@ -108,7 +108,7 @@ def main():
     parser.add_argument("workload", choices=WORKLOADS)
     parser.add_argument("--latents", help="frames, rows, columns, as FxHxW")
     parser.add_argument("--precision", choices=["bf16", "f32"], default="bf16")
-    parser.add_argument("--kino-precision", choices=["bf16", "f32"], help="Kino's, where it differs")
+    parser.add_argument("--kino-precision", choices=["bf16", "f32", "int8"], help="Kino's, where it differs")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kino", default=str(ROOT / ".build/release/kino"))
@@ -124,7 +124,10 @@ def main():
     rounds = [(kino(arguments, latents), peer_in_process(arguments, latents)) for _ in range(arguments.rounds)]
     own, other = ([round[side][0] for round in rounds] for side in (0, 1))
     peaks = [max(round[side][1] for round in rounds) / 1e9 for side in (0, 1)]
-    print(f"{arguments.workload} {latents} {arguments.precision}, {arguments.threads} threads, {len(rounds)} rounds")
+    name = f"{arguments.workload} {latents} {arguments.precision}"
+    if arguments.kino_precision:
+        name += f" (kino {arguments.kino_precision})"
+    print(f"{name}, {arguments.threads} threads, {len(rounds)} rounds")
     print(f"  kino       {statistics.median(own) * 1e3:10.1f} ms  ({min(own) * 1e3:.1f} to {max(own) * 1e3:.1f})  {peaks[0]:.2f} GB")
     print(f"  diffusers  {statistics.median(other) * 1e3:10.1f} ms  ({min(other) * 1e3:.1f} to {max(other) * 1e3:.1f})  {peaks[1]:.2f} GB")
     print(f"  ratio of medians {statistics.median(other) / statistics.median(own):.2f}")

@@ -7,8 +7,14 @@ public struct Linear: Sendable {
     case quantized(QuantizedMatrix)
   }
 
-  private let product: Product  // [outputs, inputs]
-  private let bias: Tensor?  // [outputs]
+  private let product: Product
+  /// `[outputs]`.
+  public let bias: Tensor?
+
+  /// `[outputs, inputs]`; `nil` where it was rounded to 8-bit numbers.
+  public var weight: Tensor? {
+    if case .plain(let weight) = product { weight } else { nil }
+  }
 
   /// Takes `weight` and, if it has one, `bias` from `scope`; a bias starts at zero.
   ///
