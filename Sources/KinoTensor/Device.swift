@@ -50,7 +50,7 @@ public enum Engine {
   /// The version of LibTorch this was built with.
   public static var version: String { String(cString: kino_torch_version()) }
 
-  /// Whether this processor multiplies bfloat16 numbers in hardware, so that they are the faster type.
+  /// Whether this processor multiplies bfloat16 numbers faster than float32 numbers.
   public static var prefersBFloat16: Bool { kino_cpu_multiplies_bfloat16() }
 
   /// Tensors alive now, for leak tests.
