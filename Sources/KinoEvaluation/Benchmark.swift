@@ -46,7 +46,8 @@ public struct Benchmark {
   ///   - precision: What to compute in; int8 concerns the transformer's blocks alone.
   ///   - runCount: Timed runs of each workload, at least 1; one more before them is not timed.
   ///   - studio: Opens the model of ``Workload/miniGenerate``.
-  public init(precision: Precision, runCount: Int = 5, studio: @escaping () async throws -> Studio) {
+  public init(precision: Precision, runCount: Int = 5, studio: @escaping () async throws -> Studio)
+  {
     precondition(runCount >= 1, "Benchmark: \(runCount) runs")
     self.precision = precision
     self.runCount = runCount
@@ -64,7 +65,8 @@ public struct Benchmark {
     let latents = latents ?? workload.defaultLatents
     let work =
       workload == .miniGenerate
-      ? try await generation() : try WorkloadFactory(latents: latents, precision: precision).make(workload)
+      ? try await generation()
+      : try WorkloadFactory(latents: latents, precision: precision).make(workload)
     let peak = work.operations.map { _ in matrixPeak() }
     try await work.run()
     PeakMemory.reset()

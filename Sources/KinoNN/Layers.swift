@@ -44,7 +44,8 @@ public struct Linear: Sendable {
   /// Maps `[..., inputs]` to `[..., outputs]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     switch product {
-    case .plain(let weight): x.linear(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))
+    case .plain(let weight):
+      x.linear(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))
     case .quantized(let matrix): matrix.linear(x, bias: bias)
     }
   }

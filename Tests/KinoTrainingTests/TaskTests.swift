@@ -207,7 +207,8 @@ struct TaskTests {
       let configuration = try runs.transformer("tr", steps: 1)
       let task = try TransformerTask(configuration)
       let tokenizer = try SentencePieceTokenizer(
-        contentsOf: configuration.outputFolder.appendingPathComponent("tokenizer/spiece.model").path)
+        contentsOf: configuration.outputFolder.appendingPathComponent("tokenizer/spiece.model").path
+      )
       let lengths = try (1...4).map { step in
         try task.batch(step: step).captions.map { try tokenizer.encode($0).count }
       }
