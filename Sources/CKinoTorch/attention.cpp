@@ -476,7 +476,7 @@ bool is_fast(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, cons
     return t.dim() == 4 && t.is_cpu() && t.scalar_type() == at::kBFloat16 && t.size(0) == q.size(0) &&
            t.size(1) == q.size(1) && t.size(3) == q.size(3) && t.numel() > 0;
   };
-  if (!uses_avx512_bf16() || !fits(q) || !fits(k) || !fits(v) || k.size(2) != v.size(2)) return false;
+  if (simd() < Simd::avx512_bf16 || !fits(q) || !fits(k) || !fits(v) || k.size(2) != v.size(2)) return false;
   if (q.size(3) % 16 != 0 || q.size(3) > 256) return false;
   return !bias.defined() ||
          (bias.dim() == 4 && bias.size(1) == 1 && bias.size(2) == 1 && bias.size(3) == k.size(2) && bias.is_cpu() &&
@@ -496,8 +496,9 @@ static at::Tensor attention(const at::Tensor &q, const at::Tensor &k, const at::
     return Attention::apply(q, k, v, row, scale == 0 ? 1 / std::sqrt(static_cast<double>(q.size(3))) : scale);
   }
 #endif
-  return at::scaled_dot_product_attention(q, k, v, optional, 0.0, false,
-                                          scale == 0 ? c10::nullopt : c10::optional<double>(scale));
+  // LibTorch's fast path wants the channels of a head next to each other.
+  return at::scaled_dot_product_attention(with_unit_stride(q), with_unit_stride(k), with_unit_stride(v), optional, 0.0,
+                                          false, scale == 0 ? c10::nullopt : c10::optional<double>(scale));
 }
 
 extern "C" kino_status kino_attention(const kino_tensor *q, const kino_tensor *k, const kino_tensor *v,

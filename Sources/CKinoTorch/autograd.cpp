@@ -23,20 +23,24 @@ static std::vector<at::Tensor> gradients(kino_tensor *const *parameters, int32_t
 static void adamw(kino_tensor *const *parameters, kino_tensor *const *first, kino_tensor *const *second,
                   const bool *decays, int32_t count, const kino_adamw_options &o) {
   c10::NoGradGuard guard;
-  const double correction1 = 1 - std::pow(o.beta1, static_cast<double>(o.step));
-  const double correction2 = 1 - std::pow(o.beta2, static_cast<double>(o.step));
-  for (int32_t i = 0; i < count; ++i) {
-    auto &p = parameters[i]->value;
-    const auto &g = p.grad();
-    if (!g.defined()) continue;
-    auto gradient = o.gradient_scale == 1 ? g : at::mul(g, o.gradient_scale);
-    auto &m = first[i]->value;
-    auto &v = second[i]->value;
-    if (decays[i]) p.mul_(1 - o.learning_rate * o.weight_decay);
-    m.lerp_(gradient, 1 - o.beta1);
-    v.mul_(o.beta2).addcmul_(gradient, gradient, 1 - o.beta2);
-    auto denominator = at::div(v, correction2).sqrt_().add_(o.epsilon);
-    p.addcdiv_(m, denominator, -o.learning_rate / correction1);
+  // One pass over each parameter and its moments; those with and without decay apart.
+  for (const bool decaying : {false, true}) {
+    std::vector<at::Tensor> p, g, m, v, steps;
+    for (int32_t i = 0; i < count; ++i) {
+      const auto &value = parameters[i]->value;
+      if (decays[i] != decaying || !value.grad().defined()) continue;
+      p.push_back(value);
+      g.push_back(value.grad());
+      m.push_back(first[i]->value);
+      v.push_back(second[i]->value);
+      steps.push_back(at::full({}, static_cast<double>(o.step), at::kFloat));
+    }
+    if (p.empty()) continue;
+    // Gradients are divided by their scale, as if they came from a loss multiplied by it.
+    const auto scale = o.gradient_scale == 1 ? c10::optional<at::Tensor>()
+                                             : at::full({1}, 1 / o.gradient_scale, p[0].options().dtype(at::kFloat));
+    at::_fused_adamw_(p, g, m, v, {}, steps, o.learning_rate, o.beta1, o.beta2, decaying ? o.weight_decay : 0.0,
+                      o.epsilon, false, false, scale, c10::nullopt);
   }
 }
 

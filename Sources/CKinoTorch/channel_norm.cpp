@@ -75,9 +75,9 @@ void forward_typed(const at::Tensor &x, const at::Tensor &gain, at::Tensor &y, b
   auto *in = static_cast<const T *>(x.const_data_ptr());
   auto *out = static_cast<T *>(y.mutable_data_ptr());
   auto *g = gain.const_data_ptr<float>();
-  const bool wide = uses_avx512();
+  const auto level = simd();
   parallel_for(0, rows, kBlock, [=](int64_t begin, int64_t end) {
-    with_simd(wide, [&]() KINO_INLINED {
+    with_simd(level, [&]() KINO_INLINED {
       const auto *from = in + begin * channels;
       auto *to = out + begin * channels;
       silu ? forward_rows<T, true>(from, g, to, end - begin, channels)
@@ -94,13 +94,13 @@ void backward_typed(const at::Tensor &x, const at::Tensor &gain, const at::Tenso
   auto *upstream = static_cast<const T *>(dy.const_data_ptr());
   auto *out = static_cast<T *>(dx.mutable_data_ptr());
   auto *g = gain.const_data_ptr<float>();
-  const bool wide = uses_avx512();
+  const auto level = simd();
   auto *sums = partial.mutable_data_ptr<float>();
   parallel_for(0, partial.size(0), 1, [=](int64_t begin, int64_t end) {
     std::vector<float> scratch(static_cast<size_t>(channels));
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * kBlock, count = std::min(kBlock, rows - first);
-      with_simd(wide, [&]() KINO_INLINED {
+      with_simd(level, [&]() KINO_INLINED {
         const auto *from = in + first * channels, *above = upstream + first * channels;
         auto *to = out + first * channels;
         auto *sum = sums + block * channels;

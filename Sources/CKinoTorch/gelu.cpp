@@ -35,13 +35,13 @@ struct GELU : torch::autograd::Function<GELU> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &input) {
     const auto x = input.contiguous();
     auto y = at::empty_like(x);
-    const bool wide = uses_avx512();
+    const auto level = simd();
     with_type(x.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *in = static_cast<const T *>(x.const_data_ptr());
       auto *out = static_cast<T *>(y.mutable_data_ptr());
       parallel_for(0, x.numel(), kBlock, [&](int64_t begin, int64_t end) {
-        with_simd(wide, [&]() KINO_INLINED { kino::forward(in + begin, out + begin, end - begin); });
+        with_simd(level, [&]() KINO_INLINED { kino::forward(in + begin, out + begin, end - begin); });
       });
     });
     context->save_for_backward({x});
@@ -53,14 +53,14 @@ struct GELU : torch::autograd::Function<GELU> {
     const auto x = context->get_saved_variables()[0];
     const auto dy = gradients[0].to(x.scalar_type()).contiguous();
     auto dx = at::empty_like(x);
-    const bool wide = uses_avx512();
+    const auto level = simd();
     with_type(x.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *in = static_cast<const T *>(x.const_data_ptr());
       const auto *upstream = static_cast<const T *>(dy.const_data_ptr());
       auto *out = static_cast<T *>(dx.mutable_data_ptr());
       parallel_for(0, x.numel(), kBlock, [&](int64_t begin, int64_t end) {
-        with_simd(wide,
+        with_simd(level,
                   [&]() KINO_INLINED { kino::backward(in + begin, upstream + begin, out + begin, end - begin); });
       });
     });

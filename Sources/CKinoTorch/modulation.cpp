@@ -138,13 +138,13 @@ struct ModulatedNorm : torch::autograd::Function<ModulatedNorm> {
     const Shape s(x, b, index);
     const Rows shifts(a), scales(b);
     const Choice choice{index.defined() ? index.const_data_ptr<int64_t>() : nullptr, s.length, s.rows};
-    const bool wide = uses_avx512();
+    const auto level = simd();
     with_type(type, [&](auto zero) {
       using T = decltype(zero);
       const auto *in = x.const_data_ptr<float>();
       auto *out = static_cast<T *>(y.mutable_data_ptr());
       for_blocks(s, [&](int64_t, int64_t sample, int64_t first, int64_t last) {
-        with_simd(wide, [&]() KINO_INLINED {
+        with_simd(level, [&]() KINO_INLINED {
           for (int64_t l = first; l < last; ++l) {
             const int64_t at = (sample * s.length + l) * s.width, row = choice.row(sample, l);
             norm_forward(in + at, shifts.at(sample, row), scales.at(sample, row), out + at, s.width,
@@ -169,7 +169,7 @@ struct ModulatedNorm : torch::autograd::Function<ModulatedNorm> {
     const Choice choice{index.defined() ? index.const_data_ptr<int64_t>() : nullptr, s.length, s.rows};
     auto dx = at::empty_like(x);
     auto partial = at::zeros({2, s.batch, s.sum_count(), s.rows, s.width}, x.options());
-    const bool wide = uses_avx512();
+    const auto level = simd();
     with_type(dy.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *in = x.const_data_ptr<float>();
@@ -177,7 +177,7 @@ struct ModulatedNorm : torch::autograd::Function<ModulatedNorm> {
       auto *out = dx.mutable_data_ptr<float>();
       auto *shifts = partial.mutable_data_ptr<float>(), *sums = shifts + partial.stride(0);
       for_blocks(s, [&](int64_t task, int64_t sample, int64_t first, int64_t last) {
-        with_simd(wide, [&]() KINO_INLINED {
+        with_simd(level, [&]() KINO_INLINED {
           for (int64_t l = first; l < last; ++l) {
             const int64_t at = (sample * s.length + l) * s.width, row = choice.row(sample, l);
             const int64_t sum = s.sum(task, sample, row);
@@ -202,14 +202,14 @@ struct GatedSum : torch::autograd::Function<GatedSum> {
     const Shape s(x, g, index);
     const Rows gates(g);
     const Choice choice{index.defined() ? index.const_data_ptr<int64_t>() : nullptr, s.length, s.rows};
-    const bool wide = uses_avx512();
+    const auto level = simd();
     with_type(y.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *in = x.const_data_ptr<float>();
       const auto *added = static_cast<const T *>(y.const_data_ptr());
       auto *out = sum.mutable_data_ptr<float>();
       for_blocks(s, [&](int64_t, int64_t sample, int64_t first, int64_t last) {
-        with_simd(wide, [&]() KINO_INLINED {
+        with_simd(level, [&]() KINO_INLINED {
           for (int64_t l = first; l < last; ++l) {
             const int64_t at = (sample * s.length + l) * s.width;
             gate_forward(in + at, added + at, gates.at(sample, choice.row(sample, l)), out + at, s.width);
@@ -231,7 +231,7 @@ struct GatedSum : torch::autograd::Function<GatedSum> {
     const Choice choice{index.defined() ? index.const_data_ptr<int64_t>() : nullptr, s.length, s.rows};
     auto dy = at::empty_like(y);
     auto partial = at::zeros({s.batch, s.sum_count(), s.rows, s.width}, d.options());
-    const bool wide = uses_avx512();
+    const auto level = simd();
     with_type(y.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *upstream = d.const_data_ptr<float>();
@@ -239,7 +239,7 @@ struct GatedSum : torch::autograd::Function<GatedSum> {
       auto *out = static_cast<T *>(dy.mutable_data_ptr());
       auto *sums = partial.mutable_data_ptr<float>();
       for_blocks(s, [&](int64_t task, int64_t sample, int64_t first, int64_t last) {
-        with_simd(wide, [&]() KINO_INLINED {
+        with_simd(level, [&]() KINO_INLINED {
           for (int64_t l = first; l < last; ++l) {
             const int64_t at = (sample * s.length + l) * s.width, row = choice.row(sample, l);
             gate_backward(upstream + at, added + at, gates.at(sample, row), out + at,

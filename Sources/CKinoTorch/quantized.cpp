@@ -2,6 +2,7 @@
 // input, found on the way in. Sums of products are whole numbers, so every instruction set and every
 // thread count gives the same.
 #include <algorithm>
+#include <vector>
 
 #include "parallel.h"
 #include "shim.h"
@@ -146,28 +147,85 @@ KINO_VNNI void multiply_vnni(const uint8_t *x, int64_t stride, const Panel &pane
   }
 }
 
-bool has_vnni() {
-  static const bool present = has_avx512() && __builtin_cpu_supports("avx512vnni");
-  return present;
-}
-
 using Tile = void (*)(const uint8_t *, int64_t, const Panel &, int64_t, int32_t *);
 constexpr Tile kTiles[kRows] = {multiply_vnni<1>, multiply_vnni<2>, multiply_vnni<3>,
                                 multiply_vnni<4>, multiply_vnni<5>, multiply_vnni<6>};
-#endif
 
-bool uses_vnni() {
-#if defined(__x86_64__)
-  return has_vnni() && uses_avx512();
-#else
-  return false;
-#endif
+#define KINO_AVX2_TILE __attribute__((target("avx2,fma")))
+constexpr int kVectors = 2, kStrip = 4 * kVectors;  // columns at a time, two lanes each: as registers allow
+
+// Rows of 16-bit inputs against a strip of columns. Products of pairs are added in 32 bits, which cannot
+// overflow, as the 8-bit instruction's 16-bit sums would.
+template <int kCount>
+KINO_AVX2_TILE void multiply_strip(const int16_t *x, int64_t stride, const int8_t *weights, const int32_t *start,
+                                   int64_t steps, int32_t *sums) {
+  __m256i acc[kCount][kVectors];
+#pragma clang loop unroll(full)
+  for (int r = 0; r < kCount; ++r) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm256_setzero_si256();
+  }
+  for (int64_t s = 0; s < steps; ++s, weights += kStepBytes) {
+    __m256i lanes[kCount];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kCount; ++r) {
+      int64_t four;
+      std::memcpy(&four, x + r * stride + s * 4, 8);
+      lanes[r] = _mm256_set1_epi64x(four);
+    }
+#pragma clang loop unroll(full)
+    for (int v = 0; v < kVectors; ++v) {
+      const auto w = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(weights + v * 16)));
+#pragma clang loop unroll(full)
+      for (int r = 0; r < kCount; ++r) acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(w, lanes[r]));
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int r = 0; r < kCount; ++r) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < kVectors; v += 2) {
+      const auto both = _mm256_permute4x64_epi64(_mm256_hadd_epi32(acc[r][v], acc[r][v + 1]), 0xd8);
+      const auto first = _mm256_loadu_si256((const __m256i *)(start + v * 4));
+      _mm256_storeu_si256((__m256i *)(sums + r * kColumns + v * 4), _mm256_add_epi32(both, first));
+    }
+  }
 }
 
-void multiply_tile(bool is_fast, const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
+KINO_AVX2_TILE void multiply_avx2(const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
+                                  int32_t *sums) {
+  thread_local std::vector<int16_t> widened;
+  const int64_t width = steps * 4;
+  widened.resize(static_cast<size_t>(kRows * width));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t k = 0; k < width; ++k) widened[static_cast<size_t>(r * width + k)] = x[r * stride + k];
+  }
+  constexpr decltype(&multiply_strip<1>) kStrips[] = {multiply_strip<1>, multiply_strip<2>, multiply_strip<3>,
+                                                      multiply_strip<4>};
+  for (int64_t r = 0; r < rows; r += 4) {
+    const auto strip = kStrips[std::min<int64_t>(4, rows - r) - 1];
+    for (int64_t c = 0; c < kColumns; c += kStrip) {
+      strip(widened.data() + r * width, width, panel.weights + c * 4, panel.start + c, steps, sums + r * kColumns + c);
+    }
+  }
+}
+#endif
+
+enum class Product { portable, avx2, vnni };
+
+Product product() {
+#if defined(__x86_64__)
+  static const bool has_vnni = __builtin_cpu_supports("avx512vnni");
+  if (has_vnni && simd() >= Simd::avx512) return Product::vnni;
+  if (simd() >= Simd::avx2) return Product::avx2;
+#endif
+  return Product::portable;
+}
+
+void multiply_tile(Product kind, const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
                    int32_t *sums) {
 #if defined(__x86_64__)
-  if (is_fast) return kTiles[rows - 1](x, stride, panel, steps, sums);
+  if (kind == Product::vnni) return kTiles[rows - 1](x, stride, panel, steps, sums);
+  if (kind == Product::avx2) return multiply_avx2(x, stride, rows, panel, steps, sums);
 #endif
   multiply(x, stride, rows, panel, steps, sums);
 }
@@ -242,13 +300,14 @@ at::Tensor quantized_linear(const at::Tensor &input, const at::Tensor &packed, c
   auto scales = at::empty({rows}, at::kFloat);
   auto *quantized = bytes.mutable_data_ptr<uint8_t>();
   auto *scale = scales.mutable_data_ptr<float>();
-  const bool wide = uses_avx512(), is_fast = uses_vnni();
+  const auto level = simd();
+  const auto kind = product();
   with_type(x.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     const auto *from = static_cast<const T *>(x.const_data_ptr());
     auto *to = static_cast<T *>(result.mutable_data_ptr());
     parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
-      with_simd(wide, [&]() KINO_INLINED {
+      with_simd(level, [&]() KINO_INLINED {
         for (int64_t r = begin; r < end; ++r) {
           scale[r] = quantize_row(from + r * inputs, inputs, padded, quantized + r * padded);
         }
@@ -266,8 +325,8 @@ at::Tensor quantized_linear(const at::Tensor &input, const at::Tensor &packed, c
         for (int64_t row = first; row < end_row; row += kRows) {
           alignas(64) int32_t sums[kRows * kColumns];
           const int64_t count = std::min(kRows, end_row - row);
-          multiply_tile(is_fast, quantized + row * padded, padded, count, panel, steps, sums);
-          with_simd(wide, [&]() KINO_INLINED {
+          multiply_tile(kind, quantized + row * padded, padded, count, panel, steps, sums);
+          with_simd(level, [&]() KINO_INLINED {
             for (int64_t r = 0; r < count; ++r) {
               finish(sums + r * kColumns, scale[row + r], last, to + (row + r) * outputs + index * kColumns);
             }

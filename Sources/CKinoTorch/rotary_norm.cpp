@@ -91,7 +91,7 @@ struct RotaryNorm : torch::autograd::Function<RotaryNorm> {
     auto y = at::empty_like(x);
     const int64_t length = x.size(1), width = x.size(2), rows = x.size(0) * length;
     const auto table = angles(cosine, sine);
-    const bool wide = uses_avx512();
+    const auto level = simd();
     with_type(x.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *in = static_cast<const T *>(x.const_data_ptr());
@@ -99,7 +99,7 @@ struct RotaryNorm : torch::autograd::Function<RotaryNorm> {
       auto *out = static_cast<T *>(y.mutable_data_ptr());
       parallel_for(0, rows, kTokens, [&](int64_t begin, int64_t end) {
         std::vector<float> scratch(static_cast<size_t>(width));
-        with_simd(wide, [&]() KINO_INLINED {
+        with_simd(level, [&]() KINO_INLINED {
           for (int64_t row = begin; row < end; ++row) {
             token_forward(in + row * width, gain, table, row % length, out + row * width, scratch.data(), width,
                           static_cast<float>(epsilon));
@@ -123,7 +123,7 @@ struct RotaryNorm : torch::autograd::Function<RotaryNorm> {
     const int64_t blocks = (rows + kTokens - 1) / kTokens;
     auto partial = at::zeros({blocks, width}, w.options());
     const auto table = angles(saved[2], saved[3]);
-    const bool wide = uses_avx512();
+    const auto level = simd();
     with_type(x.scalar_type(), [&](auto zero) {
       using T = decltype(zero);
       const auto *in = static_cast<const T *>(x.const_data_ptr()), *upstream = static_cast<const T *>(dy.const_data_ptr());
@@ -132,7 +132,7 @@ struct RotaryNorm : torch::autograd::Function<RotaryNorm> {
       auto *sums = partial.mutable_data_ptr<float>();
       parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
         std::vector<float> scratch(static_cast<size_t>(width));
-        with_simd(wide, [&]() KINO_INLINED {
+        with_simd(level, [&]() KINO_INLINED {
           for (int64_t block = begin; block < end; ++block) {
             for (int64_t row = block * kTokens; row < std::min((block + 1) * kTokens, rows); ++row) {
               token_backward(in + row * width, gain, table, row % length, upstream + row * width, out + row * width,

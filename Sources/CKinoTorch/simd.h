@@ -1,7 +1,7 @@
 // Pieces that the CPU kernels share: run-time choice of instruction set, bfloat16, a vectorisable exp.
 //
 // A kernel's body is written once, always inlined, and instantiated in wrappers that differ in their
-// target attribute alone; `kino::uses_avx512()` picks the wrapper.
+// target attribute alone; `kino::simd()` picks the wrapper.
 #pragma once
 #include <atomic>
 #include <cmath>
@@ -11,8 +11,10 @@
 #define KINO_INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
 #define KINO_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma"), noinline))
+#define KINO_AVX2 __attribute__((target("avx2,fma"), noinline))
 #else
 #define KINO_AVX512
+#define KINO_AVX2
 #endif
 #define KINO_INLINED __attribute__((always_inline))
 
@@ -22,37 +24,46 @@ namespace kino {
 // hand work to other threads.
 inline thread_local int32_t kernel_level = INT32_MAX;
 
-inline bool has_avx512() {
+// Instructions that a body may be compiled for, each level a superset of the ones before.
+enum class Simd : int32_t { portable = 0, avx2 = 1, avx512 = 2, avx512_bf16 = 3 };
+
+inline Simd highest_simd() {
 #if defined(__x86_64__)
-  static const bool present = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  return present;
+  static const Simd found = [] {
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Simd::portable;
+    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    if (!wide) return Simd::avx2;
+    return __builtin_cpu_supports("avx512bf16") ? Simd::avx512_bf16 : Simd::avx512;
+  }();
+  return found;
 #else
-  return false;
+  return Simd::portable;
 #endif
 }
 
-inline bool has_avx512_bf16() {
-#if defined(__x86_64__)
-  static const bool present = has_avx512() && __builtin_cpu_supports("avx512bf16");
-  return present;
-#else
-  return false;
-#endif
+// What this thread's kernels may use.
+inline Simd simd() {
+  const auto highest = static_cast<int32_t>(highest_simd());
+  return static_cast<Simd>(kernel_level < highest ? kernel_level : highest);
 }
-
-inline bool uses_avx512() { return has_avx512() && kernel_level >= 1; }
-inline bool uses_avx512_bf16() { return has_avx512_bf16() && kernel_level >= 2; }
 
 template <typename Body>
 KINO_AVX512 void with_avx512(const Body &body) {
   body();
 }
 
-// Runs `body`, a lambda marked KINO_INLINED, compiled for the widest instructions or for any machine.
 template <typename Body>
-KINO_INLINE void with_simd(bool wide, const Body &body) {
-  wide ? with_avx512(body) : body();
+KINO_AVX2 void with_avx2(const Body &body) {
+  body();
+}
+
+// Runs `body`, a lambda marked KINO_INLINED, compiled for the widest instructions that `level` allows.
+template <typename Body>
+KINO_INLINE void with_simd(Simd level, const Body &body) {
+  if (level >= Simd::avx512) return with_avx512(body);
+  if (level >= Simd::avx2) return with_avx2(body);
+  body();
 }
 
 KINO_INLINE float load(const float *p) { return *p; }

@@ -94,9 +94,7 @@ const char *kino_torch_version(void) noexcept { return TORCH_VERSION; }
 int64_t kino_live_tensor_count(void) noexcept { return live.load(); }
 
 void kino_set_kernel_level(int32_t level) noexcept { kernel_level = level; }
-int32_t kino_get_kernel_level(void) noexcept {
-  return uses_avx512_bf16() ? KINO_KERNEL_AVX512_BF16 : uses_avx512() ? KINO_KERNEL_AVX512 : KINO_KERNEL_PORTABLE;
-}
+int32_t kino_get_kernel_level(void) noexcept { return static_cast<int32_t>(simd()); }
 
 kino_status kino_set_thread_count(int32_t count) noexcept { KINO_GUARD(at::set_num_threads(count)) }
 kino_status kino_thread_count(int32_t *out) noexcept { KINO_GUARD(*out = at::get_num_threads()) }

@@ -57,7 +57,9 @@ public enum Engine {
   package static var liveTensorCount: Int { Int(kino_live_tensor_count()) }
 
   /// The instructions that our own CPU kernels use when called from this thread.
-  package enum KernelLevel: Int32, Sendable { case portable, avx512, avx512BF16 }
+  package enum KernelLevel: Int32, CaseIterable, Sendable {
+    case portable, avx2, avx512, avx512BF16
+  }
 
   /// At first the best that this machine has, which a higher value stands for too. Set by tests
   /// alone.

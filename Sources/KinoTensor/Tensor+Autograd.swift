@@ -66,6 +66,40 @@ extension Tensor {
   }
 }
 
+/// Runs `body` without keeping what its gradients need; the backward pass runs it again.
+///
+/// Memory for time: of a network, one block's intermediate results are kept at a time, for a third more
+/// work.
+///
+/// - Parameters:
+///   - inputs: What `body` is a function of, apart from leaves; gradients reach these and leaves alone.
+///   - body: Work that gives the same whenever it is run.
+/// - Returns: What `body` gives.
+public func recomputed(
+  _ inputs: [Tensor], _ body: @escaping @Sendable ([Tensor]) -> Tensor
+) -> Tensor {
+  let context = Unmanaged.passRetained(RecomputedBody(body))
+  return Tensor.make("recomputed", inputs) {
+    kino_recompute(
+      { context, pointers, count, out in
+        guard let context else { return }
+        let inputs = (0..<Int(count)).map { Tensor(TensorHandle(pointers[$0])) }
+        let result = Unmanaged<RecomputedBody>.fromOpaque(context).takeUnretainedValue().run(inputs)
+        if !result.handle.isMissing { _ = kino_share(result.handle.pointer, out) }
+      }, context.toOpaque(),
+      { context in
+        if let context { Unmanaged<RecomputedBody>.fromOpaque(context).release() }
+      }, inputs.map(\.handle.pointer), Int32(inputs.count), $0)
+  }
+}
+
+/// A closure that C++ holds on to.
+private final class RecomputedBody: Sendable {
+  let run: @Sendable ([Tensor]) -> Tensor
+
+  init(_ run: @escaping @Sendable ([Tensor]) -> Tensor) { self.run = run }
+}
+
 /// Runs `body` without recording operations for the gradient.
 public func withoutGradient<Result>(_ body: () throws -> Result) rethrows -> Result {
   let before = kino_gradient_enabled()

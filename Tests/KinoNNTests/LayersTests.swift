@@ -11,6 +11,29 @@ struct LayersTests {
     return source.normal(shape)
   }
 
+  @Test func `bfloat16 products have bfloat16's rounding, whatever the processor`() {
+    var source = RandomSource(seed: 9)
+    let (x, weight, bias) = (
+      source.normal([33, 70]), source.normal([20, 70]), source.normal([20])
+    )
+    let halves = [x, weight, bias].map { $0.cast(to: .bfloat16).requiringGradient() }
+    let y = halves[0].linear(weight: halves[1], bias: halves[2])
+    #expect(y.dtype == .bfloat16)
+    let wide = halves.map { $0.detached().cast(to: .float32).requiringGradient() }
+    let exact = wide[0].linear(weight: wide[1], bias: wide[2])
+    expectClose(y.cast(to: .float32), exact, tolerance: 4e-3)
+    y.cast(to: .float32).squared().sum().backward()
+    exact.squared().sum().backward()
+    for (half, whole) in zip(halves, wide) {
+      guard let found = half.gradient, let expected = whole.gradient else {
+        Issue.record("a gradient is missing")
+        continue
+      }
+      #expect(found.dtype == .bfloat16)
+      expectClose(found.cast(to: .float32), expected, tolerance: 2e-2)
+    }
+  }
+
   @Test func `A linear layer starts with Glorot weights and no bias`() throws {
     let layer = Linear(scope["a"], inputs: 4, outputs: 3)
     #expect(layer.weight?.shape == [3, 4] && layer.bias?.floats() == [0, 0, 0])

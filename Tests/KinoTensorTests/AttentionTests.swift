@@ -26,13 +26,9 @@ import Testing
     Example(queries: 20, keys: 30, width: 24), Example(batch: 1, queries: 5, keys: 6, width: 272),
   ]
 
-  static let levels: [Engine.KernelLevel] = {
-    switch Engine.kernelLevel {
-    case .portable: [.portable]
-    case .avx512: [.portable, .avx512]
-    case .avx512BF16: [.portable, .avx512, .avx512BF16]
-    }
-  }()
+  static let levels = Engine.KernelLevel.allCases.filter {
+    $0.rawValue <= Engine.kernelLevel.rawValue
+  }
 
   private func at<Result>(_ level: Engine.KernelLevel, _ body: () -> Result) -> Result {
     let before = Engine.kernelLevel

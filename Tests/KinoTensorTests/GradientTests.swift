@@ -168,3 +168,38 @@ struct GradientTests {
     #expect(x.gradient?.item() == 100)
   }
 }
+
+struct RecomputedTests {
+  @Test func `Work done again has the gradients of work kept`() {
+    var source = RandomSource(seed: 2)
+    let (x, weight) = (source.normal([4, 6]), source.normal([6, 6]).requiringGradient())
+    func gradients(_ body: (Tensor, Tensor) -> Tensor) -> [Tensor?] {
+      weight.clearGradient()
+      let (first, second) = (x.requiringGradient(), (x * 2).requiringGradient())
+      (body(first, second) * first).sum().backward()
+      return [first, second, weight].map { $0.gradient?.copied() }
+    }
+    let kept = gradients { ($0.matmul(weight) * $1).silu() }
+    let again = gradients { a, b in
+      recomputed([a, b]) { [weight] in ($0[0].matmul(weight) * $0[1]).silu() }
+    }
+    for (expected, found) in zip(kept, again) {
+      #expect(expected != nil && found != nil)
+      if let expected, let found { expectClose(found, expected, tolerance: 1e-6) }
+    }
+  }
+
+  @Test func `Work that fails is an error, not a crash`() {
+    let x = Tensor.ones([2, 3]).requiringGradient()
+    #expect(throws: TensorError.self) {
+      try withTensorErrors { _ = recomputed([x]) { $0[0].matmul($0[0]) } }
+    }
+  }
+
+  @Test func `Without a gradient to follow, the work is done once`() {
+    let before = Engine.liveTensorCount
+    let y = withoutGradient { recomputed([Tensor.ones([3])]) { $0[0] * 2 } }
+    #expect(y.floats() == [2, 2, 2])
+    #expect(Engine.liveTensorCount - before <= 1)
+  }
+}

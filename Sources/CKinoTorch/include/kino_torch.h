@@ -52,8 +52,8 @@ kino_status kino_thread_count(int32_t *out) KINO_NOEXCEPT;
 bool kino_device_available(int32_t type) KINO_NOEXCEPT;
 bool kino_cpu_multiplies_bfloat16(void) KINO_NOEXCEPT;
 int64_t kino_live_tensor_count(void) KINO_NOEXCEPT;
-// Which instructions our own CPU kernels use, never more than the machine has: for tests.
-typedef enum { KINO_KERNEL_PORTABLE = 0, KINO_KERNEL_AVX512 = 1, KINO_KERNEL_AVX512_BF16 = 2 } kino_kernel_level;
+// Which instructions our own CPU kernels use, never more than the machine has, for tests: 0 any machine's,
+// 1 AVX2 with FMA, 2 AVX-512, 3 AVX-512-BF16.
 void kino_set_kernel_level(int32_t level) KINO_NOEXCEPT;
 int32_t kino_get_kernel_level(void) KINO_NOEXCEPT;
 
@@ -216,6 +216,15 @@ kino_status kino_backward(const kino_tensor *loss, const kino_tensor *_Nullable 
 // `*out` is NULL where no gradient has been accumulated.
 kino_status kino_gradient(const kino_tensor *x, kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_clear_gradient(kino_tensor *x) KINO_NOEXCEPT;
+// Another handle of the same tensor.
+kino_status kino_share(const kino_tensor *x, kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// Work on tensors; it owns the handles it is given and gives one away, or leaves `*out` NULL when it fails.
+typedef void (*kino_body)(void *_Nullable context, kino_tensor *_Nonnull const *_Nonnull inputs, int32_t count,
+                          kino_tensor *_Nullable *_Nonnull out);
+// Runs `body` now and, for the gradients, again in the backward pass; `release(context)` is called once.
+kino_status kino_recompute(kino_body body, void *_Nullable context, void (*release)(void *_Nullable),
+                           kino_tensor *_Nonnull const *_Nonnull inputs, int32_t count,
+                           kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 bool kino_gradient_enabled(void) KINO_NOEXCEPT;
 void kino_set_gradient_enabled(bool value) KINO_NOEXCEPT;
 
