@@ -83,6 +83,8 @@ extension GenerationRequest {
     seed = options.seed
     stepCount = options.steps
     guidanceScale = options.guidance
+    guidanceRange = options.guidanceRange?.range ?? guidanceRange
+    cacheThreshold = options.cache ?? cacheThreshold
     sampler = options.sampler
   }
 }

@@ -15,6 +15,18 @@ extension SamplerKind: ExpressibleByArgument {}
 extension ComputeDevice: ExpressibleByArgument {}
 extension ProbeStage: ExpressibleByArgument {}
 
+/// A range of noise, typed `LOW:HIGH`.
+struct NoiseRange: ExpressibleByArgument {
+  let range: ClosedRange<Double>
+
+  init?(argument: String) {
+    let ends = argument.split(separator: ":", omittingEmptySubsequences: false).map { Double($0) }
+    // Written so that NaN fails.
+    guard ends.count == 2, let low = ends[0], let high = ends[1], low <= high else { return nil }
+    range = low...high
+  }
+}
+
 /// Which model computes, and where.
 struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The model: a name, or the path of a folder.", valueName: "name|path"))
@@ -59,6 +71,14 @@ struct SamplingOptions: ParsableArguments {
   var steps: Int?
   @Option(help: "The strength of the prompt; 1 leaves the negative prompt out.")
   var guidance: Double?
+  @Option(
+    help: ArgumentHelp(
+      "The noise, 0 to 1, at which guidance is on; elsewhere a step costs half.",
+      valueName: "low:high"))
+  var guidanceRange: NoiseRange?
+  @Option(
+    help: "Leave out most of a step that changes by less than this share, such as 0.1: less exact.")
+  var cache: Double?
   @Option(help: "How steps are made: unipc, euler or heun.")
   var sampler: SamplerKind = .uniPC
 }

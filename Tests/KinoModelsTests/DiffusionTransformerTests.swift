@@ -117,6 +117,73 @@ struct DiffusionTransformerTests {
     }
   }
 
+  @Test(arguments: [DType.float32, .bfloat16])
+  func `Contexts of single texts join to a batch`(computeType: DType) throws {
+    let lengths = [7, 3]
+    let contexts = lengths.enumerated().map { sample, length in
+      model.textContext(
+        hiddenStates.slice(0, sample..<sample + 1).slice(1, 0..<length),
+        mask: Tensor.ones([1, length]), paddedTo: 512, computeType: computeType)
+    }
+    let joined = try #require(TextContext.batch(contexts))
+    #expect(joined.batchSize == 2 && joined.length == 8)
+    let both = model(
+      latents, timesteps: .perSample(Tensor([Float(640), 31])), text: joined,
+      computeType: computeType)
+    for (sample, timestep) in [Float(640), 31].enumerated() {
+      let row = sample..<sample + 1
+      let one = model(
+        latents.slice(0, row), timesteps: .perSample(Tensor([timestep])), text: contexts[sample],
+        computeType: computeType)
+      expectClose(
+        both.slice(0, row), one, tolerance: computeType == .float32 ? 1e-5 : 1e-2,
+        "sample \(sample)")
+    }
+    // Without a bias nothing could say that the padding does not count.
+    #expect(TextContext.batch([model.textContext(hiddenStates), contexts[0]]) == nil)
+  }
+
+  // MARK: - Leaving blocks out
+
+  private func velocity(_ timestep: Float, _ cache: StepCache) -> Tensor {
+    model(
+      latents, timesteps: .perSample(Tensor([timestep, timestep])),
+      text: model.textContext(hiddenStates), cache: cache)
+  }
+
+  @Test func `A step cache with threshold 0 changes nothing`() {
+    let cache = StepCache(threshold: 0)
+    for timestep: Float in [900, 900, 899] {
+      let plain = velocity(.perSample(Tensor([timestep, timestep])))
+      expectClose(velocity(timestep, cache), plain, tolerance: 0)
+    }
+    #expect(cache.fullCount == 3 && cache.reusedCount == 0)
+  }
+
+  @Test func `A step cache takes over what has hardly changed and computes what has`() {
+    let cache = StepCache(threshold: 0.05)
+    let first = velocity(900, cache)
+    // The same input is the same result, to the rounding of a sum.
+    expectClose(velocity(900, cache), first, tolerance: 1e-5)
+    #expect(cache.reusedCount == 1)
+    // The fastest of the timestep's waves turns by one radian a unit.
+    let near = velocity(899.99, cache)
+    #expect(cache.reusedCount == 2)
+    let exact = velocity(.perSample(Tensor([Float(899.99), 899.99])))
+    #expect(relativeError(near, exact) < 0.05)
+    expectClose(
+      velocity(10, cache), velocity(.perSample(Tensor([Float(10), 10]))), tolerance: 0)
+    #expect(cache.fullCount == 2)
+  }
+
+  @Test func `A step cache compares with the last whole evaluation, so that drift adds up`() {
+    let cache = StepCache(threshold: 0.05)
+    for timestep in stride(from: Float(900), through: 899, by: -0.02) {
+      _ = velocity(timestep, cache)
+    }
+    #expect(cache.fullCount > 1 && cache.reusedCount > cache.fullCount)
+  }
+
   // MARK: - Positions
 
   @Test func `Only distances between positions matter`() {
@@ -176,6 +243,31 @@ struct DiffusionTransformerTests {
       let gradient = value.gradient
       #expect((gradient?.abs().max().item() ?? 0) > 0, "\(key) has no gradient")
       #expect(gradient?.isFinite().all() == true, "\(key)")
+    }
+  }
+
+  @Test(arguments: [DType.float32, .bfloat16])
+  func `Blocks computed again in the backward pass give the same gradients`(computeType: DType)
+    throws
+  {
+    func gradients(recomputing: Bool) throws -> (loss: Tensor, gradients: [Tensor?]) {
+      let fixture = try TransformerFixture(isTrainable: true)
+      var model = fixture.model
+      model.recomputesBlocks = recomputing
+      let text = hiddenStates.requiringGradient()
+      let values = Tensor([Float(0), 640, 0, 12], shape: [2, 2])
+      let index = Tensor((0..<36).map { Int64($0 % 18 < 6 ? 0 : 1) }, shape: [2, 18])
+      let velocity = model(
+        latents, timesteps: .perToken(values: values, index: index),
+        text: model.textContext(text, computeType: computeType), computeType: computeType)
+      let loss = (velocity * latents).sum()
+      loss.backward()
+      return (loss, fixture.registry.parameters.map(\.value.gradient) + [text.gradient])
+    }
+    let (kept, again) = try (gradients(recomputing: false), gradients(recomputing: true))
+    expectClose(again.loss, kept.loss, tolerance: 0)
+    for (expected, found) in zip(kept.gradients, again.gradients) {
+      expectClose(try #require(found), try #require(expected), tolerance: 1e-6)
     }
   }
 

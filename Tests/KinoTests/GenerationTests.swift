@@ -66,6 +66,41 @@ import Testing
     #expect(10 * log10(255 * 255 / error) > 30)
   }
 
+  @Test func `Guidance over no noise at all is no guidance`() async throws {
+    let studio = try await folder.studio()
+    var ranged = request()
+    // Sigmas start at 1 and steps are taken from above 0.
+    ranged.guidanceRange = 0...0
+    var unguided = request()
+    unguided.guidanceScale = 1
+    let plain = try await studio.clip(request())
+    let (first, second) = try await (studio.clip(ranged), studio.clip(unguided))
+    #expect(first != nil && first == second)
+    #expect(first != plain)
+  }
+
+  @Test func `A step cache changes a clip a little, and its recipe says so`() async throws {
+    let studio = try await folder.studio()
+    var request = request(seed: 4)
+    request.stepCount = 12
+    let exact = try #require(await studio.clip(request))
+    request.cacheThreshold = 0.2
+    request.guidanceRange = 0.1...1
+    var made: Recipe?
+    for try await event in studio.events(of: request, writingTo: folder.path("cached.mp4")) {
+      if case .wrote(let file) = event { made = file.recipe }
+    }
+    let recipe = try #require(made)
+    #expect(recipe.cache == 0.2 && recipe.guidanceRange == [0.1, 1])
+    #expect(Recipe(json: recipe.json) == recipe)
+    #expect(recipe.command.contains("--guidance-range 0.1:1 --cache 0.2"))
+    request.guidanceRange = 0...1
+    let cached = try #require(await studio.clip(request))
+    #expect(cached != exact)
+    let squares = zip(exact.pixels, cached.pixels).map { pow(Double($0) - Double($1), 2) }
+    #expect(10 * log10(255 * 255 / (squares.reduce(0, +) / Double(squares.count))) > 20)
+  }
+
   @Test func `The prompt, the negative prompt and guidance all matter`() async throws {
     let studio = try await folder.studio()
     let plain = try await studio.clip(request("a red ball"))

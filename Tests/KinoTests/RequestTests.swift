@@ -52,6 +52,10 @@ import Testing
     Fault("too many steps", .invalidSetting) { $0.stepCount = 1001 },
     Fault("negative guidance", .invalidSetting) { $0.guidanceScale = -1 },
     Fault("NaN guidance", .invalidSetting) { $0.guidanceScale = .nan },
+    Fault("guidance beyond all noise", .invalidSetting) { $0.guidanceRange = 0...1.5 },
+    Fault("guidance below no noise", .invalidSetting) { $0.guidanceRange = -1...0.5 },
+    Fault("a negative cache", .invalidSetting) { $0.cacheThreshold = -0.1 },
+    Fault("a NaN cache", .invalidSetting) { $0.cacheThreshold = .nan },
   ]
 
   @Test(arguments: faults)

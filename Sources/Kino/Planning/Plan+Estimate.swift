@@ -26,7 +26,9 @@ extension Plan {
     let width = request.precision.computeType.byteCount
     weightBytes = model.weightBytes(request.precision)
     activationBytes =
-      model.transformer.activationBytes(tokens: tokensPerWindow, bytesPerNumber: width)
+      model.transformer.activationBytes(
+        tokens: TextGuidedDenoiser.tokensAtOnce(tokensPerWindow, texts: branches),
+        bytesPerNumber: width)
       + 12 * shape.axes.reduce(4, *)
     let chunk = Model.decodingChunk(height: shape.height, width: shape.width)
     decodingBytes = model.autoencoder.decodingBytes(
@@ -34,6 +36,7 @@ extension Plan {
       bytesPerNumber: width)
     let frameBytes = request.size.width * request.size.height * 3
     outputBytes = frameBytes * (keepsFrames ? request.frameCount : 6)
+    peakBytes = Self.programBytes + weightBytes + max(activationBytes, decodingBytes) + outputBytes
     availableBytes = MachineMemory.availableBytes
     (fastestSeconds, slowestSeconds, isTimeMeasured) = (0, 0, false)
   }

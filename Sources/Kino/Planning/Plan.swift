@@ -22,6 +22,9 @@ public struct Plan: Codable, Hashable, Sendable {
   public var decodingBytes: Int
   /// Bytes of the finished frames, where they stay in memory.
   public var outputBytes: Int
+  /// The most bytes in use at any moment, as estimated: those of the program, of the weights, and of
+  /// sampling or decoding, whichever is more.
+  public var peakBytes: Int
   /// Bytes that the machine can give now; `nil` if it does not tell.
   public var availableBytes: Int?
   /// Seconds the work takes at best, as far as known.
@@ -33,11 +36,6 @@ public struct Plan: Codable, Hashable, Sendable {
 
   /// What the program takes before any work, libraries included.
   static let programBytes = 170_000_000
-
-  /// The most memory in use at any moment, as estimated.
-  public var peakBytes: Int {
-    Plan.programBytes + weightBytes + max(activationBytes, decodingBytes) + outputBytes
-  }
 
   enum CodingKeys: String, CodingKey {
     case tokenCount = "tokens"
@@ -51,6 +49,7 @@ public struct Plan: Codable, Hashable, Sendable {
     case activationBytes = "activation_bytes"
     case decodingBytes = "decoding_bytes"
     case outputBytes = "output_bytes"
+    case peakBytes = "peak_bytes"
     case availableBytes = "available_bytes"
     case fastestSeconds = "fastest_seconds"
     case slowestSeconds = "slowest_seconds"

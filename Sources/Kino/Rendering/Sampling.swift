@@ -23,7 +23,9 @@ struct Sampling {
       try withoutGradient {
         TextGuidedDenoiser(
           transformer: networks.transformer, computeType: networks.computeType, device: device,
-          guidance: try ClassifierFreeGuidance(scale: request.guidanceScale),
+          guidance: try ClassifierFreeGuidance(
+            scale: request.guidanceScale, sigmas: request.guidanceRange),
+          cacheThreshold: request.cacheThreshold,
           prompts: try job.prompts.map { try networks.context(of: $0, device: device) },
           negative: request.guidanceScale == 1
             ? nil : try networks.context(of: request.negativePrompt, device: device))

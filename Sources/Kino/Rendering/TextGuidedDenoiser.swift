@@ -1,45 +1,92 @@
-internal import KinoDiffusion
-internal import KinoModels
-internal import KinoTensor
+package import KinoDiffusion
+package import KinoModels
+package import KinoTensor
 
 /// A transformer with its texts: what samplers ask for velocities.
-struct TextGuidedDenoiser {
+package struct TextGuidedDenoiser {
   let transformer: DiffusionTransformer
   let computeType: DType
   let device: Device
   let guidance: ClassifierFreeGuidance
+  /// The threshold of the ``StepCache``; 0 for none.
+  let cacheThreshold: Double
   /// What a canvas's prompt stretches point into.
   let prompts: [TextContext]
   /// Not needed for a guidance scale of 1.
   let negative: TextContext?
 
+  package init(
+    transformer: DiffusionTransformer, computeType: DType, device: Device,
+    guidance: ClassifierFreeGuidance, cacheThreshold: Double = 0, prompts: [TextContext],
+    negative: TextContext?
+  ) {
+    self.transformer = transformer
+    self.computeType = computeType
+    self.device = device
+    self.guidance = guidance
+    self.cacheThreshold = cacheThreshold
+    self.prompts = prompts
+    self.negative = negative
+  }
+
+  /// Texts that go through the transformer together.
+  private struct Evaluation {
+    let text: TextContext
+    let cache: StepCache?
+  }
+
+  /// Up to so many tokens of all texts together, one batch is faster than one text after the other, since
+  /// products of few rows leave a processor waiting.
+  private static let batchedTokens = 4096
+
+  /// The tokens of one pass over so many texts.
+  static func tokensAtOnce(_ tokens: Int, texts: Int) -> Int {
+    tokens * texts <= batchedTokens ? tokens * texts : tokens
+  }
+
   /// Makes the velocity of a canvas, guided away from the negative prompt.
   ///
-  /// Between evaluations, and between the branches of one, a cancelled task ends.
-  func denoise(_ canvas: Canvas) -> Denoise {
+  /// Between evaluations a cancelled task ends.
+  package func denoise(_ canvas: Canvas) -> Denoise {
     let shape = canvas.shape
     let rotary = transformer.rotaryTable(
       latentFrames: shape.frames, height: shape.height, width: shape.width)
-    func velocity(
-      _ latents: Tensor, _ timesteps: Timesteps, _ text: TextContext
-    ) throws -> Tensor {
-      try Task.checkCancellation()
-      return transformer(
-        latents.expandingDimension(at: 0), timesteps: timesteps, text: text,
-        computeType: computeType, rotary: rotary
-      ).squeezing(0)
-    }
     let needed = Set(canvas.prompts.map(\.prompt)).sorted()
+    let positives = needed.map { prompts[$0] }
+    let plans: [ClassifierFreeGuidance.Branch: [Evaluation]] = [
+      .positive: evaluations(of: positives, tokens: shape.tokenCount),
+      .negative: evaluations(
+        of: positives + (negative.map { [$0] } ?? []), tokens: shape.tokenCount),
+    ]
     return guidance.denoise { latents, moment, branches in
-      let timesteps = Timesteps(moment.timesteps, device: device)
-      return try branches.map { branch in
-        if branch == .negative, let negative {
-          return try velocity(latents, timesteps, negative)
-        }
-        let velocities = try needed.map { ($0, try velocity(latents, timesteps, prompts[$0])) }
-        return Self.joined(Dictionary(uniqueKeysWithValues: velocities), along: canvas.prompts)
+      // Where both branches are asked for, their texts are in one plan.
+      let plan = plans[branches.last ?? .positive] ?? []
+      let velocities = try plan.flatMap { evaluation -> [Tensor] in
+        try Task.checkCancellation()
+        let count = evaluation.text.batchSize
+        let velocity = transformer(
+          stack(Array(repeating: latents, count: count)),
+          timesteps: Timesteps(moment.timesteps, count: count, device: device),
+          text: evaluation.text, computeType: computeType, rotary: rotary, cache: evaluation.cache)
+        return (0..<count).map { velocity.select(0, $0) }
       }
+      let positive = Self.joined(
+        Dictionary(uniqueKeysWithValues: zip(needed, velocities)), along: canvas.prompts)
+      return [positive] + velocities.dropFirst(needed.count)
     }
+  }
+
+  /// All texts as one batch, or one by one.
+  private func evaluations(of texts: [TextContext], tokens: Int) -> [Evaluation] {
+    func evaluation(_ text: TextContext) -> Evaluation {
+      Evaluation(
+        text: text, cache: cacheThreshold > 0 ? StepCache(threshold: cacheThreshold) : nil)
+    }
+    if Self.tokensAtOnce(tokens, texts: texts.count) > tokens, let batch = TextContext.batch(texts)
+    {
+      return [evaluation(batch)]
+    }
+    return texts.map(evaluation)
   }
 
   /// Takes each stretch of time from the velocity of its own prompt.
@@ -53,15 +100,16 @@ struct TextGuidedDenoiser {
 }
 
 extension Timesteps {
-  /// One timestep per sample where all tokens agree, else one per token.
-  init(_ timesteps: TokenTimesteps, device: Device) {
+  /// One timestep per sample where all tokens agree, else one per token; the same for `count` samples.
+  init(_ timesteps: TokenTimesteps, count: Int, device: Device) {
     let values = Tensor(timesteps.values.map(Float.init)).moved(to: device)
     if timesteps.values.count == 1 {
-      self = .perSample(values)
+      self = .perSample(values.expanded(to: count))
     } else {
       self = .perToken(
-        values: values.reshaped(to: 1, -1),
-        index: timesteps.index.reshaped(to: 1, -1).moved(to: device))
+        values: values.reshaped(to: 1, -1).expanded(to: count, values.count),
+        index: timesteps.index.reshaped(to: 1, -1)
+          .expanded(to: count, timesteps.index.count).moved(to: device))
     }
   }
 }

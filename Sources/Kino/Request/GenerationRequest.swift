@@ -18,6 +18,12 @@ public struct GenerationRequest: Hashable, Sendable {
   public var stepCount: Int?
   /// The strength of the prompt, 0...100; 1 leaves the negative prompt out.
   public var guidanceScale: Double?
+  /// The noise, 0...1, at which the guidance is on; elsewhere a step costs half. Clips are less exact than
+  /// with all of it.
+  public var guidanceRange: ClosedRange<Double> = 0...1
+  /// Steps whose first block changes by less than this share leave out the others, 0...1; 0 for none. Less
+  /// exact and faster.
+  public var cacheThreshold = 0.0
   /// The type that the networks compute in; `nil` is what this machine is fastest with.
   public var precision: Precision?
   /// The method of following velocities.

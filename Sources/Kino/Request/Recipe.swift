@@ -26,13 +26,18 @@ public struct Recipe: Codable, Hashable, Sendable {
   public var steps: Int
   /// Strength of the prompt.
   public var guidance: Double
+  /// The noise at which the guidance was on, where not at all of it.
+  public var guidanceRange: [Double]?
+  /// The threshold of the step cache, where it was on.
+  public var cache: Double?
   /// The method of following velocities.
   public var sampler: SamplerKind
   /// The type the networks computed in.
   public var precision: Precision
 
   enum CodingKeys: String, CodingKey {
-    case kino, verb, prompt, model, size, frames, seed, steps, guidance, sampler, precision
+    case kino, verb, prompt, model, size, frames, seed, steps, guidance, cache, sampler, precision
+    case guidanceRange = "guidance_range"
     case negativePrompt = "negative_prompt"
     case modelHash = "model_hash"
     case framesPerSecond = "frames_per_second"
@@ -51,6 +56,9 @@ public struct Recipe: Codable, Hashable, Sendable {
     seed = request.seed
     steps = request.stepCount
     guidance = request.guidanceScale
+    let range = request.guidanceRange
+    guidanceRange = range == 0...1 ? nil : [range.lowerBound, range.upperBound]
+    cache = request.cacheThreshold > 0 ? request.cacheThreshold : nil
     sampler = request.sampler
     precision = request.precision
   }
@@ -90,6 +98,10 @@ public struct Recipe: Codable, Hashable, Sendable {
     add("seed", "\(seed)")
     add("steps", "\(steps)")
     add("guidance", Self.plain(guidance))
+    if let range = guidanceRange, range.count == 2 {
+      add("guidance-range", range.map(Self.plain).joined(separator: ":"))
+    }
+    if let cache { add("cache", Self.plain(cache)) }
     add("precision", precision.rawValue)
     if sampler != .uniPC { add("sampler", sampler.rawValue) }
     if !isPlain { words += ["--", Self.quoted(prompt)] }

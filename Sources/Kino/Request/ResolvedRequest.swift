@@ -26,6 +26,10 @@ public struct ResolvedRequest: Hashable, Sendable {
   public let stepCount: Int
   /// The strength of the prompt.
   public let guidanceScale: Double
+  /// The noise at which the guidance is on.
+  public let guidanceRange: ClosedRange<Double>
+  /// Steps that change by less leave out most blocks; 0 for none.
+  public let cacheThreshold: Double
   /// The type that the networks compute in.
   public let precision: Precision
   /// The method of following velocities.
@@ -79,6 +83,8 @@ extension GenerationRequest {
       framesPerSecond: rate, seed: seed ?? UInt64.random(in: 0..<1 << 32),
       stepCount: try within(1...1000, stepCount ?? defaults.steps, "steps"),
       guidanceScale: try within(0...100, guidanceScale ?? defaults.guidance, "guidance"),
+      guidanceRange: try noiseRange(guidanceRange),
+      cacheThreshold: try within(0...1, cacheThreshold, "cache"),
       precision: precision ?? (Engine.prefersBFloat16 ? .bf16 : .f32), sampler: sampler,
       previewInterval: model.profile.preview == nil ? 0 : max(0, previewInterval),
       warnings: warnings(canvasSize, frames, model))
@@ -148,6 +154,12 @@ extension GenerationRequest {
       throw StudioError(.invalidLength, "\(frames) frames is out of range; use \(range).")
     }
     return frames
+  }
+
+  private func noiseRange(_ range: ClosedRange<Double>) throws -> ClosedRange<Double> {
+    _ = try within(0...1, range.lowerBound, "guidance range")
+    _ = try within(0...1, range.upperBound, "guidance range")
+    return range
   }
 
   private func within<Value: Comparable>(

@@ -13,6 +13,9 @@ public import KinoTensor
 public struct DiffusionTransformer: Sendable {
   /// The sizes it was built with.
   public let configuration: Configuration
+  /// Whether the backward pass computes the blocks again instead of keeping their intermediate results:
+  /// training of large networks in little memory.
+  public var recomputesBlocks = false
   let patchEmbedding: PatchEmbedding
   let timeEmbedder: TimeEmbedder
   let textEmbedder: TextEmbedder
@@ -99,10 +102,11 @@ public struct DiffusionTransformer: Sendable {
   ///   - text: From ``textContext(_:mask:computeType:)``, with the same compute type.
   ///   - computeType: The type of the products, float32 or bfloat16.
   ///   - rotary: Positions of the tokens; `nil` counts from zero on each axis.
+  ///   - cache: Leaves out blocks that would change little; `nil` computes all.
   /// - Returns: `[B, outputChannels, F, H, W]`, float32.
   public func callAsFunction(
     _ latents: Tensor, timesteps: Timesteps, text: TextContext, computeType: DType = .float32,
-    rotary: RotaryTable? = nil
+    rotary: RotaryTable? = nil, cache: StepCache? = nil
   ) -> Tensor {
     let (_, _, frames, height, width) = latents.shape5
     let grid = PatchGrid(latents, patch: configuration.patchSize)
@@ -110,11 +114,29 @@ public struct DiffusionTransformer: Sendable {
       (rotary ?? rotaryTable(latentFrames: frames, height: height, width: width))
       .moved(to: latents.device)
     let time = timeEmbedder(timesteps)
+    func passed(_ x: Tensor, _ range: Range<Int>) -> Tensor {
+      range.reduce(x) { x, index in
+        let memory = text.memories[index]
+        if !recomputesBlocks {
+          return blocks[index](
+            x, time: time, memory: memory, textBias: text.bias, rotary: table,
+            computeType: computeType)
+        }
+        return recomputed([x, time.projection, memory.keys, memory.values]) {
+          [block = blocks[index]] in
+          block(
+            $0[0], time: TimeEmbedding(rows: time.rows, projection: $0[1], index: time.index),
+            memory: AttentionMemory(keys: $0[2], values: $0[3]), textBias: text.bias, rotary: table,
+            computeType: computeType)
+        }
+      }
+    }
     var x = patchEmbedding(grid.patches(of: latents).cast(to: computeType))
     x = x.cast(to: .float32)  // [B, L, D]
-    for (block, memory) in zip(blocks, text.memories) {
-      x = block(
-        x, time: time, memory: memory, textBias: text.bias, rotary: table, computeType: computeType)
+    if let cache {
+      x = cache.stream(x, first: passed(x, 0..<1)) { passed($0, 1..<blocks.count) }
+    } else {
+      x = passed(x, 0..<blocks.count)
     }
     return grid.latents(of: head(x, time: time, computeType: computeType).cast(to: .float32))
   }

@@ -17,12 +17,39 @@ public struct TextContext: Sendable {
   /// The number of rows that are attended to.
   public var length: Int { memories[0].keys.size(2) }
 
+  /// Joins contexts of single texts to one batch; the shorter get rows that do not count.
+  ///
+  /// - Returns: `nil` if a context has no bias to say so with.
+  public static func batch(_ contexts: [TextContext]) -> TextContext? {
+    let biases = contexts.compactMap(\.bias)
+    guard let first = contexts.first, biases.count == contexts.count else { return nil }
+    if contexts.count == 1 { return first }
+    let length = contexts.map(\.length).max() ?? 0
+    func padded(_ x: Tensor, along axis: Int, value: Double) -> Tensor {
+      var shape = x.shape
+      shape[axis] = length - shape[axis]
+      if shape[axis] == 0 { return x }
+      let rows = Tensor.full(value, shape: shape, dtype: x.dtype).moved(to: x.device)
+      return concatenate([x, rows], along: axis)
+    }
+    func joined(_ part: (AttentionMemory) -> Tensor, _ block: Int) -> Tensor {
+      concatenate(contexts.map { padded(part($0.memories[block]), along: 2, value: 0) }, along: 0)
+    }
+    return TextContext(
+      memories: first.memories.indices.map {
+        AttentionMemory(keys: joined(\.keys, $0), values: joined(\.values, $0))
+      },
+      bias: concatenate(biases.map { padded($0, along: 3, value: hidden) }, along: 0))
+  }
+
+  /// The bias of a row that does not count: finite, so that a text without any row gives numbers; small
+  /// enough to vanish in float32 and large enough for float16.
+  private static let hidden = -30000.0
+
   /// Turns how often rows count, `[B, S]`, into what is added to their logits, `[B, 1, 1, S]`.
   static func bias(mask: Tensor, computeType: DType) -> Tensor {
     let counts = mask.cast(to: .float32)
-    // Finite, so that a text without any row gives numbers; small enough to vanish in float32 and
-    // large enough for float16.
-    let hidden = Tensor(-30000).moved(to: mask.device)
+    let hidden = Tensor(Self.hidden).moved(to: mask.device)
     return counts.log().replacing(with: hidden, where: counts.equals(0))
       .expandingDimension(at: 1).expandingDimension(at: 1).cast(to: computeType)
   }

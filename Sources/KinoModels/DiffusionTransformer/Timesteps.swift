@@ -18,7 +18,7 @@ public enum Timesteps: Sendable {
 }
 
 /// What the timestep tells the blocks.
-struct TimeEmbedding {
+struct TimeEmbedding: Sendable {
   /// Of the head, `[B, K, D]`; `K` is 1 for a timestep per sample.
   let rows: Tensor
   /// Of the blocks, `[B, K, 6, D]`.
