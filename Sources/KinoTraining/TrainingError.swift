@@ -2,7 +2,7 @@
 public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What kind of fault it is.
   public enum Code: Hashable, Sendable {
-    case invalidConfiguration, dataNotFound, badCheckpoint, notFinite, cannotWrite
+    case invalidConfiguration, dataNotFound, badCheckpoint, notFinite, cannotWrite, alreadyRunning
   }
 
   /// The kind of this fault.

@@ -34,30 +34,33 @@ final class TrainingRun<Task: TrainingTask> {
     if try state.resume(from: folder) != nil { report(.resumed(step: state.step)) }
   }
 
-  /// Trains until the last step, or until `shouldStop`, which is asked after every step.
+  /// Trains until the last step, or until `shouldStop`, which is asked after every step and while data are
+  /// made.
   ///
   /// - Returns: Whether the last step was reached.
   @discardableResult
   func run(shouldStop: () -> Bool = { false }) throws -> Bool {
+    let lock = try RunLock(folder: folder)
+    defer { withExtendedLifetime(lock) {} }
     log = try MetricsLog(folder: folder, step: state.step)
     var lastCheckpoint = Date()
     var pace = Pace()
     while state.step < configuration.steps {
-      let figures = try step(&pace)
+      let figures = try step(&pace, shouldStop: shouldStop)
       let settings = configuration.schedule
-      if state.step % settings.logSteps == 0 {
+      if let figures, state.step % settings.logSteps == 0 {
         let means = pace.means(adding: figures)
         try log?.append(step: state.step, figures: means)
         report(.step(state.step, of: configuration.steps, figures: means))
       }
-      let isLast = state.step == configuration.steps || shouldStop()
+      let isLast = state.step == configuration.steps || figures == nil || shouldStop()
       if isLast || Date().timeIntervalSince(lastCheckpoint) > settings.checkpointMinutes * 60 {
         try state.write(to: folder, configuration: configuration)
         try log?.drawChart()
         report(.wrote(folder.appendingPathComponent("checkpoint-\(state.step)")))
         lastCheckpoint = Date()
       }
-      try evaluate(isLast: state.step == configuration.steps)
+      if figures != nil { try evaluate(isLast: state.step == configuration.steps) }
       if isLast { break }
     }
     return state.step == configuration.steps
@@ -68,9 +71,10 @@ final class TrainingRun<Task: TrainingTask> {
     try withoutGradient { try task.export(averages: state.averagedParameters, to: folder) }
   }
 
-  private func step(_ pace: inout Pace) throws -> [String: Double] {
+  /// Makes a step; `nil` if it was stopped before anything changed.
+  private func step(_ pace: inout Pace, shouldStop: () -> Bool) throws -> [String: Double]? {
     let next = state.step + 1
-    let batch = try task.batch(step: next)
+    guard let batch = try task.batch(step: next, shouldStop: shouldStop) else { return nil }
     var random = RandomSource(
       seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(next) << 32)
     var (loss, figures) = try task.loss(batch, random: &random)

@@ -14,10 +14,12 @@ protocol TrainingTask {
 
   /// Makes the data of a step, from the step alone, so that a resumed run sees what it would have.
   ///
-  /// - Parameter step: From 1.
-  /// - Returns: The data.
+  /// - Parameters:
+  ///   - step: From 1.
+  ///   - shouldStop: Asked between the parts of work that takes long.
+  /// - Returns: The data; `nil` if it was stopped.
   /// - Throws: What stops the run.
-  func batch(step: Int) throws -> Batch
+  func batch(step: Int, shouldStop: () -> Bool) throws -> Batch?
 
   /// The loss to minimise, a single number, and figures to log beside it.
   ///

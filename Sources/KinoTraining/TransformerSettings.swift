@@ -17,6 +17,11 @@ extension TrainingConfiguration {
     public var layers: Int
     /// Width of the hidden layer of a block's feed-forward network.
     public var feedForwardWidth: Int
+    /// Latent rows and columns in a token; `nil` is 2, as in published models.
+    public var patch: Int?
+    /// Whether the backward pass computes the blocks again instead of keeping what they computed: less
+    /// memory, a third more work. `nil` keeps it.
+    public var recompute: Bool?
     /// The text encoder.
     public var text: Text
     /// How many clips are encoded, and when.
@@ -93,7 +98,7 @@ extension TrainingConfiguration {
     }
 
     enum CodingKeys: String, CodingKey {
-      case autoencoder, start, heads, layers, text, latents, russian, defaults
+      case autoencoder, start, heads, layers, patch, recompute, text, latents, russian, defaults
       case headWidth = "head_width"
       case feedForwardWidth = "feed_forward_width"
       case captionDropout = "caption_dropout"
@@ -104,7 +109,8 @@ extension TrainingConfiguration {
     /// The transformer over latents of `channels`.
     public func model(channels: Int) -> DiffusionTransformer.Configuration {
       DiffusionTransformer.Configuration(
-        headCount: heads, headDimension: headWidth, inputChannels: channels, textWidth: text.width,
+        patchSize: [1, patch ?? 2, patch ?? 2], headCount: heads, headDimension: headWidth,
+        inputChannels: channels, textWidth: text.width,
         feedForwardWidth: feedForwardWidth, layerCount: layers)
     }
 

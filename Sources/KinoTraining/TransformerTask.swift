@@ -48,8 +48,10 @@ final class TransformerTask: TrainingTask {
     let text = ParameterRegistry(seed: configuration.seed + 1)
     let model = settings.model(channels: autoencoder.configuration.latentChannels)
     let textModel = settings.textModel(vocabulary: tokenizer.vocabularySize)
+    var network = DiffusionTransformer(transformer.root, configuration: model)
+    network.recomputesBlocks = settings.recompute ?? false
     networks = CaptionedNetworks(
-      transformer: DiffusionTransformer(transformer.root, configuration: model),
+      transformer: network,
       encoder: UMT5Encoder(text.root, configuration: textModel), tokenizer: tokenizer,
       computeType: computeType)
     if let start = Self.start(settings) {
@@ -115,7 +117,7 @@ final class TransformerTask: TrainingTask {
   /// for its longest caption.
   private static let stepsPerDraw = 4
 
-  func batch(step: Int) throws -> Batch {
+  func batch(step: Int, shouldStop: () -> Bool) throws -> Batch? {
     let draw = (step - 1) / Self.stepsPerDraw
     let first = draw * Self.stepsPerDraw + 1
     var random = RandomSource(
@@ -133,9 +135,8 @@ final class TransformerTask: TrainingTask {
       .sorted { $0 < $1 }
     let share = order.dropFirst((step - first) * bucket.batch).prefix(bucket.batch)
       .map { drawn[$0.1] }
-    return Batch(
-      latents: try filled(bucket, to: available).latents(at: share.map(\.0)),
-      captions: share.map(\.1))
+    guard let store = try filled(bucket, to: available, shouldStop: shouldStop) else { return nil }
+    return Batch(latents: try store.latents(at: share.map(\.0)), captions: share.map(\.1))
   }
 
   /// Samples that may be drawn from a bucket at a step.
@@ -152,12 +153,15 @@ final class TransformerTask: TrainingTask {
     }
   }
 
-  /// A bucket's store with at least `count` samples.
-  private func filled(_ bucket: TrainingConfiguration.Bucket, to count: Int) throws -> LatentStore {
+  /// A bucket's store with at least `count` samples; `nil` if it was stopped before.
+  private func filled(
+    _ bucket: TrainingConfiguration.Bucket, to count: Int, shouldStop: () -> Bool
+  ) throws -> LatentStore? {
     var store = try stores[bucket.name] ?? openStore(bucket)
     let frameBytes = bucket.frames * bucket.width * bucket.height
     let group = max(1, min(8, 1 << 21 / frameBytes))
     while store.count < count {
+      if shouldStop() { return nil }
       let pixels = try source.pixels(store.count..<min(count, store.count + group), of: bucket)
         .pixels
       try withoutGradient {
@@ -188,7 +192,9 @@ final class TransformerTask: TrainingTask {
   ) throws -> (loss: Tensor, figures: [String: Double]) {
     let (count, _, frames, height, width) = batch.latents.shape5
     let tokens = frames * height * width / networks.transformer.configuration.patchVolume
-    let sigmas = try TrainingSigmas().draw(
+    // As often as sampling visits them: a logit-normal density hardly knows the pure noise that it starts from,
+    // where the text alone decides.
+    let sigmas = try TrainingSigmas(density: .uniform).draw(
       count, shift: settings.shift.shift(tokens: tokens), from: &random)
     let patterns = try (0..<count).map { _ in
       try KnownFramePatterns().known(frames: frames, from: &random)
@@ -270,25 +276,21 @@ final class TransformerTask: TrainingTask {
     _ networks: CaptionedNetworks
   ) throws -> Clip {
     let model = autoencoder.configuration
+    let patch = networks.transformer.configuration.patchSize
     let canvas = try Canvas.free(
       LatentShape(
         channels: model.latentChannels, frames: model.latentFrames(bucket.frames),
-        height: bucket.height / model.spatialScale, width: bucket.width / model.spatialScale))
+        height: bucket.height / model.spatialScale, width: bucket.width / model.spatialScale,
+        patch: .init(frames: patch[0], height: patch[1], width: patch[2])))
     let schedule = try FlowMatchingSchedule(
       stepCount: 14, shift: settings.shift.shift(tokens: canvas.shape.tokenCount), spacing: .uniPC)
-    let text = networks.text([prompt, ""])
-    let guidance = settings.defaults.guidance
+    let denoiser = TextGuidedDenoiser(
+      transformer: networks.transformer, computeType: computeType, device: .cpu,
+      guidance: try ClassifierFreeGuidance(scale: settings.defaults.guidance),
+      prompts: [networks.text([prompt])], negative: networks.text([""]))
     let latents = try UniPCSampler().sample(
-      canvas, noise: canvas.noise(seed: seed), schedule: schedule
-    ) {
-      latents, moment in
-      let both = stack([latents, latents])
-      let timesteps = Timesteps.perSample(
-        Tensor([Float](repeating: Float(moment.timestep), count: 2)))
-      let velocity = networks.transformer(
-        both, timesteps: timesteps, text: text, computeType: self.computeType)
-      return velocity.select(0, 1) + (velocity.select(0, 0) - velocity.select(0, 1)) * guidance
-    }
+      canvas, noise: canvas.noise(seed: seed), schedule: schedule,
+      denoise: denoiser.denoise(canvas))
     let pixels = autoencoder.decode(
       autoencoder.denormalized(latents.expandingDimension(at: 0)), computeType: computeType)
     return Clip(tensor: pixels.select(0, 0), framesPerSecond: configuration.data.framesPerSecond)

@@ -9,6 +9,7 @@ import Testing
 private struct LineTask: TrainingTask {
   let parameters: [(key: String, value: Tensor)]
   var failsAt: Int?
+  var isStoppedAt: Int?
 
   init(failsAt: Int? = nil) {
     parameters = [
@@ -20,7 +21,8 @@ private struct LineTask: TrainingTask {
 
   func isMatrix(_ key: String) -> Bool { false }
 
-  func batch(step: Int) -> Tensor {
+  func batch(step: Int, shouldStop: () -> Bool = { false }) -> Tensor? {
+    if step == isStoppedAt { return nil }
     var random = RandomSource(seed: 3, drawCount: UInt64(step))
     return random.uniform([16])
   }
@@ -31,7 +33,7 @@ private struct LineTask: TrainingTask {
     let noise = random.normal([16]) * 0.01
     let wanted = batch * 3 + 1 + noise
     var loss = (batch * parameters[0].value + parameters[1].value - wanted).squared().mean()
-    if batch.floats() == failsAt.map({ self.batch(step: $0).floats() }) { loss = loss / 0 }
+    if batch.floats() == failsAt.flatMap({ self.batch(step: $0)?.floats() }) { loss = loss / 0 }
     return (loss, ["points": 16])
   }
 
@@ -104,6 +106,46 @@ struct TrainingRunTests {
       let resumed = LineTask()
       try TrainingRun(resumed, configuration: broken) { _ in }.run()
       #expect(resumed.values == whole.values)
+    }
+  }
+
+  @Test("stopped while it makes data, keeps the steps before")
+  func stopsInBatch() throws {
+    try withFolder { folder in
+      let whole = LineTask()
+      try TrainingRun(whole, configuration: configuration(folder.appendingPathComponent("whole"))) {
+        _ in
+      }.run()
+      let broken = configuration(folder.appendingPathComponent("broken"))
+      var stopped = LineTask()
+      stopped.isStoppedAt = 8
+      #expect(try !TrainingRun(stopped, configuration: broken) { _ in }.run())
+      let resumed = LineTask()
+      var first = 0
+      let run = try TrainingRun(resumed, configuration: broken) { event in
+        if case .resumed(let step) = event { first = step }
+      }
+      #expect(first == 7)
+      #expect(try run.run())
+      #expect(resumed.values == whole.values)
+    }
+  }
+
+  @Test("refuses a second run in the same folder, until the first has ended")
+  func isAlone() throws {
+    try withFolder { folder in
+      let settings = configuration(folder, steps: 2)
+      var faults: [TrainingError.Code] = []
+      try TrainingRun(LineTask(), configuration: settings) { _ in }.run {
+        do {
+          try TrainingRun(LineTask(), configuration: settings) { _ in }.run()
+        } catch let error as TrainingError {
+          faults.append(error.code)
+        } catch { Issue.record(error) }
+        return false
+      }
+      #expect(faults == [.alreadyRunning])
+      #expect(try TrainingRun(LineTask(), configuration: settings) { _ in }.run())
     }
   }
 
