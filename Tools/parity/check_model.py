@@ -80,8 +80,9 @@ def main():
 
             transformer = load(WanTransformer3DModel, folder / "transformer")
             noise = torch.randn(1, transformer.config.in_channels, 3, 8, 8)
+            tokens = (8 // transformer.config.patch_size[1]) * (8 // transformer.config.patch_size[2])
             for name, timestep in [("one timestep", torch.tensor([700.0])),
-                                   ("a timestep per token", torch.tensor([[0.0] * 16 + [700.0] * 32]))]:
+                                   ("a timestep per token", torch.tensor([[0.0] * tokens + [700.0] * 2 * tokens]))]:
                 expected = transformer(noise, timestep, states).sample
                 found = probe("transformer", {"latents": noise, "timestep": timestep, "hidden_states": states})
                 compare(f"transformer, {name}", found, expected)
