@@ -30,7 +30,8 @@ final class TrainingRun<Task: TrainingTask> {
         .cannotWrite,
         "\(folder.path): the output folder can't be made. \(error.localizedDescription)")
     }
-    state = TrainingState(parameters: task.parameters, isMatrix: task.isMatrix)
+    state = TrainingState(
+      parameters: task.parameters, isMatrix: task.isMatrix, rateFactor: task.rateFactor)
     if try state.resume(from: folder) != nil { report(.resumed(step: state.step)) }
   }
 

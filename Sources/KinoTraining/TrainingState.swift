@@ -14,14 +14,21 @@ struct TrainingState {
   private let second: [Tensor]
   /// Whether Muon may move a parameter; AdamW moves the others.
   private let isMatrix: [Bool]
+  /// What a parameter's rate is of the configured one.
+  private let rateFactors: [Double]
   /// Running averages of the parameters, which samples and exports use.
   let averages: [Tensor]
 
   /// - Parameters:
   ///   - parameters: What is trained, by checkpoint key.
   ///   - isMatrix: Whether the parameter of a key is one; vectors never are.
-  init(parameters: [(key: String, value: Tensor)], isMatrix: (String) -> Bool = { _ in true }) {
+  ///   - rateFactor: What the rate of a key's parameter is of the configured one.
+  init(
+    parameters: [(key: String, value: Tensor)], isMatrix: (String) -> Bool = { _ in true },
+    rateFactor: (String) -> Double = { _ in 1 }
+  ) {
     step = 0
+    rateFactors = parameters.map { rateFactor($0.key) }
     self.isMatrix = parameters.map { key, value in
       value.rank > 1 && value.size(0) > 1 && value.count > value.size(0) && isMatrix(key)
     }
@@ -66,20 +73,23 @@ struct TrainingState {
     let values = parameters.map(\.value)
     let gradientScale = min(1, settings.clipNorm / max(norm, 1e-12))
     let usesMuon = isMatrix.map { $0 && settings.matrixRate != nil }
-    let matrices = values.indices.filter { usesMuon[$0] }
-    let others = values.indices.filter { !usesMuon[$0] }
-    muon(
-      parameters: matrices.map { values[$0] }, momentum: matrices.map { first[$0] },
-      options: MuonOptions(
-        learningRate: (settings.matrixRate ?? 0) * scale, weightDecay: settings.weightDecay),
-      gradientScale: gradientScale)
-    adamW(
-      parameters: others.map { values[$0] }, first: others.map { first[$0] },
-      second: others.map { second[$0] }, decays: others.map { values[$0].rank > 1 },
-      options: AdamWOptions(
-        learningRate: settings.learningRate * scale, beta2: settings.beta2,
-        weightDecay: settings.weightDecay),
-      gradientScale: gradientScale, step: step)
+    for factor in Set(rateFactors).sorted() {
+      let group = values.indices.filter { rateFactors[$0] == factor }
+      let (matrices, others) = (group.filter { usesMuon[$0] }, group.filter { !usesMuon[$0] })
+      muon(
+        parameters: matrices.map { values[$0] }, momentum: matrices.map { first[$0] },
+        options: MuonOptions(
+          learningRate: (settings.matrixRate ?? 0) * scale * factor,
+          weightDecay: settings.weightDecay),
+        gradientScale: gradientScale)
+      adamW(
+        parameters: others.map { values[$0] }, first: others.map { first[$0] },
+        second: others.map { second[$0] }, decays: others.map { values[$0].rank > 1 },
+        options: AdamWOptions(
+          learningRate: settings.learningRate * scale * factor, beta2: settings.beta2,
+          weightDecay: settings.weightDecay),
+        gradientScale: gradientScale, step: step)
+    }
   }
 }
 

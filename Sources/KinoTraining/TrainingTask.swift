@@ -12,6 +12,9 @@ protocol TrainingTask {
   /// Whether a parameter maps features to features; tables and the last layer do not.
   func isMatrix(_ key: String) -> Bool
 
+  /// What a parameter's rate is of the others', above 0.
+  func rateFactor(_ key: String) -> Double
+
   /// Makes the data of a step, from the step alone, so that a resumed run sees what it would have.
   ///
   /// - Parameters:
@@ -44,4 +47,8 @@ protocol TrainingTask {
 
   /// Writes the averaged parameters as a model that Kino and diffusers load.
   func export(averages: [(key: String, value: Tensor)], to folder: URL) throws
+}
+
+extension TrainingTask {
+  func rateFactor(_ key: String) -> Double { 1 }
 }

@@ -70,6 +70,12 @@ final class TransformerTask: TrainingTask {
     return !others.contains(where: key.hasSuffix) && !key.hasPrefix("transformer.proj_out.")
   }
 
+  /// The text encoder's attention has neither a scale nor norms: at the transformer's rate its logits grow
+  /// to hundreds within a thousand steps, and every head sees one token and passes no gradient on.
+  func rateFactor(_ key: String) -> Double {
+    key.hasPrefix("text_encoder.") && isMatrix(key) ? 0.03 : 1
+  }
+
   private static func loadAutoencoder(_ folder: URL, computeType: DType) throws -> VideoAutoencoder
   {
     let configuration = try ConfigurationFile.read(
