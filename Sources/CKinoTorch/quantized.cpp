@@ -151,13 +151,12 @@ using Tile = void (*)(const uint8_t *, int64_t, const Panel &, int64_t, int32_t 
 constexpr Tile kTiles[kRows] = {multiply_vnni<1>, multiply_vnni<2>, multiply_vnni<3>,
                                 multiply_vnni<4>, multiply_vnni<5>, multiply_vnni<6>};
 
-#define KINO_AVX2_TILE __attribute__((target("avx2,fma")))
 constexpr int kVectors = 2, kStrip = 4 * kVectors;  // columns at a time, two lanes each: as registers allow
 
 // Rows of 16-bit inputs against a strip of columns. Products of pairs are added in 32 bits, which cannot
 // overflow, as the 8-bit instruction's 16-bit sums would.
 template <int kCount>
-KINO_AVX2_TILE void multiply_strip(const int16_t *x, int64_t stride, const int8_t *weights, const int32_t *start,
+KINO_AVX2 void multiply_strip(const int16_t *x, int64_t stride, const int8_t *weights, const int32_t *start,
                                    int64_t steps, int32_t *sums) {
   __m256i acc[kCount][kVectors];
 #pragma clang loop unroll(full)
@@ -191,7 +190,7 @@ KINO_AVX2_TILE void multiply_strip(const int16_t *x, int64_t stride, const int8_
   }
 }
 
-KINO_AVX2_TILE void multiply_avx2(const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
+KINO_AVX2 void multiply_avx2(const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
                                   int32_t *sums) {
   thread_local std::vector<int16_t> widened;
   const int64_t width = steps * 4;

@@ -12,8 +12,8 @@ internal import KinoWorld
 ///
 /// Every sample is a canvas with a random pattern of known frames: known tokens are clean, carry
 /// timestep 0 and are left out of the loss. That is what makes extending, looping and connecting
-/// trained abilities. Flow matching with logit-normal timesteps (arXiv:2403.03206), shifted towards
-/// noise as the canvas grows.
+/// trained abilities. Flow matching (arXiv:2210.02747) with uniform timesteps, shifted towards noise as
+/// the canvas grows.
 final class TransformerTask: TrainingTask {
   struct Batch {
     let latents: Tensor  // [B, C, f, h, w], normalised
