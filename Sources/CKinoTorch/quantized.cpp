@@ -32,8 +32,6 @@ struct Panel {
 constexpr int64_t kStepBytes = kColumns * 4;
 constexpr int64_t kHeaderSteps = sizeof(Panel) / kStepBytes;
 
-int64_t divided_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // x * scale to the nearest whole number, ties to even, for results of at most 22 bits.
 KINO_INLINE int32_t rounded(float x, float scale) {
   constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: the sum's lowest bits are the whole number

@@ -51,6 +51,12 @@ inline at::Tensor with_unit_stride(const at::Tensor &t) { return t.stride(-1) ==
 
 at::Tensor gelu_tanh(const at::Tensor &x);  // by our kernel on the CPU
 
+// Of frames [N, C, F, H, W] with kernels [O, C, reach, 3, 3], one zero around each frame: `before` frames of zeros
+// those of the past unless it is undefined, those of x, `after` frames of zeros. Zeros and past together are fewer
+// than reach; C and O are multiples of 8; the past has no gradient. On the CPU, float32 or bfloat16.
+at::Tensor winograd_convolution(const at::Tensor &x, const at::Tensor &past, const at::Tensor &weight,
+                                const c10::optional<at::Tensor> &bias, int64_t before, int64_t after);
+
 }  // namespace kino
 
 // Runs the body; anything it throws becomes a status and a text.

@@ -66,6 +66,9 @@ KINO_INLINE void with_simd(Simd level, const Body &body) {
   body();
 }
 
+KINO_INLINE int64_t divided_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+KINO_INLINE int64_t rounded_up(int64_t a, int64_t b) { return divided_up(a, b) * b; }
+
 KINO_INLINE float load(const float *p) { return *p; }
 KINO_INLINE float load(const uint16_t *p) {
   uint32_t bits = static_cast<uint32_t>(*p) << 16;

@@ -36,6 +36,20 @@ extension Tensor {
     }
   }
 
+  /// Convolves frames `[N, C, F, H, W]` so that each sees itself and those before it, and keeps its size.
+  ///
+  /// - Parameters:
+  ///   - weight: `[out, C, reach, h, w]`, `h` and `w` odd.
+  ///   - bias: `[out]`.
+  ///   - past: Frames before the first, at most `reach - 1`; before them are zeros.
+  /// - Returns: `[N, out, F, H, W]`.
+  public func causallyConvolved(weight: Tensor, bias: Tensor? = nil, past: Tensor? = nil) -> Tensor {
+    Tensor.make("causallyConvolved", [self, weight] + (past.map { [$0] } ?? [])) {
+      kino_causal_convolution(
+        handle.pointer, past?.handle.pointer, weight.handle.pointer, bias?.handle.pointer, $0)
+    }
+  }
+
   /// Layer normalisation over the last axis.
   public func layerNormalized(weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double) -> Tensor
   {

@@ -171,6 +171,11 @@ kino_status kino_quantized_linear(const kino_tensor *x, const kino_tensor *packe
 kino_status kino_convolution(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable bias,
                              const int64_t *stride, const int64_t *padding, int32_t spatial,
                              kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// Of x [N, C, F, H, W] with kernels [O, C, reach, h, w], h and w odd: every frame sees itself and reach - 1 frames
+// before it, those of the past where x has none, then zeros; frames are padded with zeros to keep their size.
+kino_status kino_causal_convolution(const kino_tensor *x, const kino_tensor *_Nullable past, const kino_tensor *weight,
+                                    const kino_tensor *_Nullable bias,
+                                    kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_layer_norm(const kino_tensor *x, const kino_tensor *_Nullable weight,
                             const kino_tensor *_Nullable bias, double epsilon,
                             kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;

@@ -20,9 +20,12 @@ struct CausalConvolution: Sendable {
 
   func callAsFunction(_ x: Tensor, _ stream: inout CausalStream) -> Tensor {
     if reach == 0 { return convolution(x) }
-    let isLoneFrame = x.size(2) == 1 && stream.frames(before: path) == nil
-    let window = stream.extend(x, by: reach, for: path)
-    return isLoneFrame ? presentOnly(x) : convolution(window)
+    let past = stream.frames(before: path)
+    stream.keep(reach, of: x, for: path)
+    if x.size(2) == 1 && past == nil { return presentOnly(x) }
+    return x.causallyConvolved(
+      weight: convolution.weight.cast(to: x.dtype), bias: convolution.bias?.cast(to: x.dtype),
+      past: past)
   }
 
   /// A frame with nothing but zeros before it meets only the kernel's last slice.

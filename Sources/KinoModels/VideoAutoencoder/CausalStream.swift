@@ -20,11 +20,14 @@ struct CausalStream {
   /// The last frames `layer` kept; `nil` where it has seen none.
   func frames(before layer: String) -> Tensor? { past[layer] }
 
-  /// Keeps the last `count` frames of `x` for `layer`.
+  /// Keeps the last `count` frames that `layer` has seen, `x` being the newest.
   mutating func keep(_ count: Int, of x: Tensor, for layer: String) {
     guard isContinued, count > 0 else { return }
-    let length = x.size(2)
-    past[layer] = x.slice(2, Swift.max(0, length - count)..<length)
+    var seen = x
+    if x.size(2) < count, let past = past[layer] { seen = concatenate([past, x], along: 2) }
+    let surplus = seen.size(2) - count
+    // Copied, so that the frames before them can be freed.
+    past[layer] = surplus > 0 ? seen.slice(2, from: surplus).copied() : seen
   }
 
   /// Prepends `count` frames: those kept before, zeros where there were none.
@@ -39,8 +42,7 @@ struct CausalStream {
         .zeros([batch, channels, missing, height, width], dtype: x.dtype, device: x.device)
           .channelsLast(), at: 0)
     }
-    let extended = concatenate(pieces, along: 2)
-    keep(count, of: extended, for: layer)
-    return extended
+    keep(count, of: x, for: layer)
+    return concatenate(pieces, along: 2)
   }
 }
