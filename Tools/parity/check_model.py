@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Loads a model folder with diffusers' and transformers' own classes and compares every stage with Kino.
 
-    /tmp/peers/bin/pip install torch==2.13.0 diffusers==0.42.1 transformers sentencepiece safetensors
+    /tmp/peers/bin/pip install torch==2.13.0 diffusers==0.42.1 transformers sentencepiece safetensors accelerate
     /tmp/peers/bin/python Tools/parity/check_model.py [MODEL] [KINO]
 
 Prints missing and unexpected keys, and the largest difference of each stage in float32, relative to the
