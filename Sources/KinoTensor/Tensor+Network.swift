@@ -43,7 +43,8 @@ extension Tensor {
   ///   - bias: `[out]`.
   ///   - past: Frames before the first, at most `reach - 1`; before them are zeros.
   /// - Returns: `[N, out, F, H, W]`.
-  public func causallyConvolved(weight: Tensor, bias: Tensor? = nil, past: Tensor? = nil) -> Tensor {
+  public func causallyConvolved(weight: Tensor, bias: Tensor? = nil, past: Tensor? = nil) -> Tensor
+  {
     Tensor.make("causallyConvolved", [self, weight] + (past.map { [$0] } ?? [])) {
       kino_causal_convolution(
         handle.pointer, past?.handle.pointer, weight.handle.pointer, bias?.handle.pointer, $0)
