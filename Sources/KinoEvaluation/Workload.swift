@@ -59,9 +59,9 @@ struct WorkloadFactory {
     case .linear: linear()
     case .block: transformer(layerCount: 1)
     case .wanStep: transformer(layerCount: Self.wan.layerCount)
-    case .wanDecode: decoding(try Self.published(), isStreamed: true)
+    case .wanDecode: decoding(try Self.published())
     case .miniTrainStep: trainingStep()
-    case .miniDecode: decoding(Self.miniAutoencoder, isStreamed: false)
+    case .miniDecode: decoding(Self.miniAutoencoder)
     case .miniGenerate: preconditionFailure("mini-generate needs a studio")
     }
   }
@@ -121,20 +121,15 @@ struct WorkloadFactory {
     }
   }
 
-  private func decoding(_ configuration: VideoAutoencoder.Configuration, isStreamed: Bool)
-    -> PreparedWork
-  {
+  /// Latent frame by latent frame, as clips are written.
+  private func decoding(_ configuration: VideoAutoencoder.Configuration) -> PreparedWork {
     let registry = ParameterRegistry(seed: 1, isTrainable: false, computeType: dtype)
     let autoencoder = VideoAutoencoder(registry.root, configuration: configuration)
     let x = noise([1, configuration.latentChannels] + latents)
     return PreparedWork(operations: nil) {
       withoutGradient {
-        if isStreamed {
-          var stream = autoencoder.decodingStream(computeType: dtype)
-          for frame in 0..<latents[0] { _ = stream(x.slice(2, frame..<frame + 1)).sum().item() }
-        } else {
-          _ = autoencoder.decode(x, computeType: dtype).sum().item()
-        }
+        var stream = autoencoder.decodingStream(computeType: dtype)
+        for frame in 0..<latents[0] { _ = stream(x.slice(2, frame..<frame + 1)).sum().item() }
       }
     }
   }
