@@ -111,13 +111,20 @@ void backward_typed(const at::Tensor &x, const at::Tensor &gain, const at::Tenso
   });
 }
 
+at::Tensor flat(const at::Tensor &gain) { return gain.reshape({-1}).to(at::kFloat).contiguous(); }
+
+// y may be x.
+void normalize(const at::Tensor &x, const at::Tensor &gain, at::Tensor &y, bool silu) {
+  with_type(x.scalar_type(), [&](auto zero) { forward_typed<decltype(zero)>(x, gain, y, silu); });
+}
+
 struct ChannelNorm : torch::autograd::Function<ChannelNorm> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &input,
                             const at::Tensor &gain, bool silu) {
     auto x = input.contiguous(channels_innermost(input));
-    auto g = gain.reshape({-1}).to(at::kFloat).contiguous();
+    auto g = flat(gain);
     auto y = at::empty_like(x);
-    with_type(x.scalar_type(), [&](auto zero) { forward_typed<decltype(zero)>(x, g, y, silu); });
+    normalize(x, g, y, silu);
     context->save_for_backward({x, g});
     context->saved_data["silu"] = silu;
     context->saved_data["shape"] = gain.sizes().vec();
@@ -147,16 +154,23 @@ at::Tensor composed(const at::Tensor &x, const at::Tensor &gain, bool silu) {
   return (silu ? at::silu(y) : y).to(x.scalar_type());
 }
 
-at::Tensor channel_norm(const at::Tensor &x, const at::Tensor &gain, bool silu) {
+at::Tensor channel_norm(const at::Tensor &x, const at::Tensor &gain, bool silu, bool is_given) {
   TORCH_CHECK((x.dim() == 4 || x.dim() == 5) && gain.numel() == x.size(1), "channel norm: input ", x.sizes(),
               " and gain ", gain.sizes());
   bool fast = x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-  return fast ? ChannelNorm::apply(x, gain, silu) : composed(x, gain, silu);
+  if (!fast) return composed(x, gain, silu);
+  if (is_given && is_alone(x) && x.is_contiguous(channels_innermost(x))) {
+    at::Tensor y = x;
+    normalize(x, flat(gain), y, silu);
+    return y;
+  }
+  return ChannelNorm::apply(x, gain, silu);
 }
 
 }  // namespace
 
-extern "C" kino_status kino_channel_norm(const kino_tensor *x, const kino_tensor *gain, bool silu, bool plain,
-                                         kino_tensor **out) noexcept {
-  KINO_GUARD(give(out, plain ? composed(x->value, gain->value, silu) : channel_norm(x->value, gain->value, silu)))
+extern "C" kino_status kino_channel_norm(const kino_tensor *x, const kino_tensor *gain, bool silu, bool is_given,
+                                         bool plain, kino_tensor **out) noexcept {
+  KINO_GUARD(give(out, plain ? composed(x->value, gain->value, silu)
+                             : channel_norm(x->value, gain->value, silu, is_given)))
 }

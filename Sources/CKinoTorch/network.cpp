@@ -23,7 +23,7 @@ static at::Tensor widened(const at::Tensor &x, const at::Tensor &weight, const c
 
 // Whether minimal filtering suits: kernels of 3x3, results at enough positions to pay for the kernels'
 // transforms, and no instructions for bfloat16 that would make plain products as fast.
-static bool suits_winograd(const at::Tensor &x, const at::Tensor &weight, int64_t frames) {
+static bool suits_winograd(const at::Tensor &x, const at::Tensor &weight, int64_t frames, int64_t times = 1) {
   constexpr int64_t kFewestTiles = 12;
   const auto type = x.scalar_type();
   if (!x.is_cpu() || type != weight.scalar_type() || x.numel() == 0 || frames < 1) return false;
@@ -32,7 +32,7 @@ static bool suits_winograd(const at::Tensor &x, const at::Tensor &weight, int64_
   if (weight.size(-1) != 3 || weight.size(-2) != 3) return false;
   const int64_t inputs = weight.size(1), outputs = weight.size(0);
   if (inputs % 8 != 0 || outputs % 8 != 0 || inputs < 16 || outputs < 16) return false;
-  return x.size(0) * frames * ((x.size(-2) + 3) / 4) * ((x.size(-1) + 3) / 4) >= kFewestTiles;
+  return x.size(0) * frames * ((times * x.size(-2) + 3) / 4) * ((times * x.size(-1) + 3) / 4) >= kFewestTiles;
 }
 
 static at::Tensor convolution(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias,
@@ -51,6 +51,17 @@ static at::Tensor convolution(const at::Tensor &x, const at::Tensor &weight, con
   return widened(x, weight, bias, [&](const auto &x, const auto &w, const auto &b) {
     return at::convolution(x, w, b, stride, padding, ones, false, zeros, 1);
   });
+}
+
+// Of pictures [N, C, H, W] doubled by repetition, with kernels of 3x3.
+static at::Tensor doubled_convolution(const at::Tensor &x, const at::Tensor &weight,
+                                      const c10::optional<at::Tensor> &bias) {
+  TORCH_CHECK(x.dim() == 4 && weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3,
+              "doubled convolution: input ", x.sizes(), " and kernels ", weight.sizes());
+  if (suits_winograd(x, weight, 1, 2)) {
+    return winograd_convolution_doubled(x.unsqueeze(2), weight.unsqueeze(2), bias).squeeze(2);
+  }
+  return convolution(upsample(x, {2 * x.size(2), 2 * x.size(3)}), weight, bias, {1, 1}, {1, 1});
 }
 
 // Frames of x [N, C, F, H, W] seen by kernels of any reach: those of the past come first, before them zeros.
@@ -97,6 +108,10 @@ kino_status kino_convolution(const kino_tensor *x, const kino_tensor *weight, co
 kino_status kino_causal_convolution(const kino_tensor *x, const kino_tensor *past, const kino_tensor *weight,
                                     const kino_tensor *bias, kino_tensor **out) noexcept {
   KINO_GUARD(give(out, causal_convolution(x->value, past ? past->value : at::Tensor(), weight->value, maybe(bias))))
+}
+kino_status kino_doubled_convolution(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *bias,
+                                     kino_tensor **out) noexcept {
+  KINO_GUARD(give(out, doubled_convolution(x->value, weight->value, maybe(bias))))
 }
 kino_status kino_layer_norm(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *bias, double epsilon,
                             kino_tensor **out) noexcept {

@@ -57,6 +57,17 @@ at::Tensor gelu_tanh(const at::Tensor &x);  // by our kernel on the CPU
 at::Tensor winograd_convolution(const at::Tensor &x, const at::Tensor &past, const at::Tensor &weight,
                                 const c10::optional<at::Tensor> &bias, int64_t before, int64_t after);
 
+// The same of single frames whose height and width are doubled by repetition, without making those.
+at::Tensor winograd_convolution_doubled(const at::Tensor &x, const at::Tensor &weight,
+                                        const c10::optional<at::Tensor> &bias);
+
+// Whether nothing else sees the numbers of x, so that a result may take their place: never in borrowed memory, which
+// may be a file's.
+inline bool is_alone(const at::Tensor &x) {
+  return !c10::GradMode::is_enabled() && x.use_count() == 1 && x.storage().use_count() == 1 &&
+         x.storage().allocator() != nullptr;
+}
+
 }  // namespace kino
 
 // Runs the body; anything it throws becomes a status and a text.

@@ -210,4 +210,5 @@ kino_status kino_scale_in_place(kino_tensor *x, double scale) noexcept {
     x->value.mul_(scale);
   })
 }
+bool kino_is_alone(const kino_tensor *x) noexcept { return is_alone(x->value); }
 }

@@ -31,6 +31,7 @@ struct Shape {
   int64_t samples, frames, height, width;  // of the results
   int64_t inputs, outputs, reach;          // kernels see `reach` frames
   int64_t before, past, held;              // frames seen: zeros, those of the past, the input's, then zeros
+  bool doubles;                            // inputs have half the height and width: each is seen four times
 
   int64_t seen_frames() const { return frames + reach - 1; }
   int64_t columns() const { return divided_up(width, kTile); }
@@ -73,7 +74,8 @@ struct Source {
 // Of all frames seen, to [point][frame][tile][channel].
 template <typename T>
 void transform_inputs(Source<T> x, const Shape &shape, Chunk chunk, float *out, int64_t out_plane) {
-  const int64_t channels = shape.inputs, row = shape.width * channels, size = shape.height * row;
+  const int half = shape.doubles ? 1 : 0;
+  const int64_t channels = shape.inputs, row = (shape.width >> half) * channels, size = (shape.height >> half) * row;
   const std::vector<T> nothing(static_cast<size_t>(channels));
   constexpr int64_t kRun = 4;  // lanes at a time
   const auto level = simd();
@@ -89,7 +91,7 @@ void transform_inputs(Source<T> x, const Shape &shape, Chunk chunk, float *out, 
         for (int i = 0; i < kPoints; ++i) {
           const int64_t y = top + i / kPatch - 1, at = left + i % kPatch - 1;
           const bool is_inside = is_held && y >= 0 && y < shape.height && at >= 0 && at < shape.width;
-          pixels[i] = is_inside ? from + y * row + at * channels : nothing.data();
+          pixels[i] = is_inside ? from + (y >> half) * row + (at >> half) * channels : nothing.data();
         }
         for (int64_t c = 0; c < channels; c += kRun * kLanes) {
           const int64_t run = std::min(kRun, (channels - c) / kLanes);
@@ -320,6 +322,7 @@ Tiles tiles(std::vector<float> &kept, int64_t frames, Chunk chunk, int64_t chann
 struct Input {
   at::Tensor x, past;
   int64_t before, after;
+  bool doubles = false;
 
   template <typename T>
   Source<T> source() const {
@@ -330,7 +333,8 @@ struct Input {
   Shape shape(const at::Tensor &weight) const {
     const int64_t reach = weight.size(2), known = past.defined() ? past.size(2) : 0;
     const int64_t frames = before + known + x.size(2) + after - reach + 1;
-    return {x.size(0), frames, x.size(3), x.size(4), x.size(1), weight.size(0), reach, before, known, x.size(2)};
+    const int64_t times = doubles ? 2 : 1, height = x.size(3) * times, width = x.size(4) * times;
+    return {x.size(0), frames, height, width, x.size(1), weight.size(0), reach, before, known, x.size(2), doubles};
   }
 };
 
@@ -396,17 +400,19 @@ at::Tensor innermost(const at::Tensor &x) { return x.contiguous(at::MemoryFormat
 struct Surroundings {
   at::Tensor past;
   int64_t before, after;
+  bool doubles;
 };
 
 struct Winograd : torch::autograd::Function<Winograd> {
   static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &weight,
                             const c10::optional<at::Tensor> &bias, const Surroundings &around) {
     const Input input{innermost(x), around.past.defined() ? innermost(around.past) : around.past, around.before,
-                      around.after};
+                      around.after, around.doubles};
     context->save_for_backward({input.x, weight});
     if (input.past.defined()) context->saved_data["past"] = input.past;
     context->saved_data["before"] = input.before;
     context->saved_data["after"] = input.after;
+    context->saved_data["doubles"] = input.doubles;
     context->saved_data["has_bias"] = bias.has_value();
     return convolved(input, weight.to(at::kFloat).contiguous(),
                      bias ? bias->to(at::kFloat).contiguous() : at::Tensor());
@@ -417,7 +423,8 @@ struct Winograd : torch::autograd::Function<Winograd> {
     const auto saved = context->get_saved_variables();
     auto &data = context->saved_data;
     const auto past = data.count("past") ? data["past"].toTensor() : at::Tensor();
-    const Input input{saved[0], past, data["before"].toInt(), data["after"].toInt()};
+    const Input input{saved[0], past, data["before"].toInt(), data["after"].toInt(),
+                      data["doubles"].toBool()};
     const auto &weight = saved[1];
     const auto dy = innermost(gradients[0].to(input.x.scalar_type()));
     at::Tensor dx, dweight, dbias;
@@ -426,6 +433,7 @@ struct Winograd : torch::autograd::Function<Winograd> {
       const auto turned = weight.to(at::kFloat).flip({2, 3, 4}).transpose(0, 1).contiguous();
       const Input above{dy, at::Tensor(), reach - 1 - input.before - known, reach - 1 - input.after};
       dx = convolved(above, turned, at::Tensor());
+      if (input.doubles) dx = at::avg_pool3d(dx, {1, 2, 2}, {}, 0, false, true, /*divisor_override=*/1);
     }
     if (context->needs_input_grad(1)) dweight = kernel_gradient(input, dy, weight).to(weight.scalar_type());
     if (data["has_bias"].toBool() && context->needs_input_grad(2)) {
@@ -439,7 +447,12 @@ struct Winograd : torch::autograd::Function<Winograd> {
 
 at::Tensor winograd_convolution(const at::Tensor &x, const at::Tensor &past, const at::Tensor &weight,
                                 const c10::optional<at::Tensor> &bias, int64_t before, int64_t after) {
-  return Winograd::apply(x, weight, bias, Surroundings{past, before, after});
+  return Winograd::apply(x, weight, bias, Surroundings{past, before, after, false});
+}
+
+at::Tensor winograd_convolution_doubled(const at::Tensor &x, const at::Tensor &weight,
+                                        const c10::optional<at::Tensor> &bias) {
+  return Winograd::apply(x, weight, bias, Surroundings{{}, 0, 0, true});
 }
 
 }  // namespace kino

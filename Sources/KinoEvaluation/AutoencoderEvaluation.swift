@@ -60,7 +60,7 @@ public struct AutoencoderEvaluation {
     let options = ReadOptions(size: FrameSize(width: side, height: side), frameLimit: frames)
     let clips = names.compactMap { name -> Clip? in
       let path = folder.appendingPathComponent(name).path
-      guard let info = try? MediaInfo.probe(path), ((info.frameCount ?? 1) > 1) == (frames > 1)
+      guard let info = try? MediaInfo.probe(path), (info.frameCount > 1) == (frames > 1)
       else { return nil }
       guard let clip = try? Clip.read(path, options), clip.frameCount == frames else { return nil }
       return clip

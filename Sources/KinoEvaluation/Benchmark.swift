@@ -1,7 +1,7 @@
 internal import Foundation
 public import Kino
 internal import KinoMedia
-public import KinoTensor
+internal import KinoTensor
 
 /// Times named work on this machine.
 public struct Benchmark {

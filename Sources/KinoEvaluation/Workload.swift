@@ -2,7 +2,7 @@ internal import Foundation
 internal import Kino
 internal import KinoModels
 internal import KinoNN
-public import KinoTensor
+internal import KinoTensor
 
 /// A piece of work that `kino bench` times; the names are part of its interface.
 public enum Workload: String, CaseIterable, Codable, Sendable {

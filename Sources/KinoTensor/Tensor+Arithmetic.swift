@@ -85,6 +85,12 @@ extension Tensor {
   /// Adds element by element; shapes broadcast.
   public static func + (a: Tensor, b: Tensor) -> Tensor { binary(KINO_ADD, "+", a, b) }
 
+  /// Adds element by element, in place where nobody else sees the numbers and no gradient needs them.
+  public static func += (a: inout Tensor, b: Tensor) {
+    let fits = a.dtype == b.dtype && a.shape == b.shape
+    if fits && a.isAlone() { a.add(inPlace: b) } else { a = a + b }
+  }
+
   /// Subtracts element by element; shapes broadcast.
   public static func - (a: Tensor, b: Tensor) -> Tensor { binary(KINO_SUB, "-", a, b) }
 

@@ -51,6 +51,15 @@ extension Tensor {
     }
   }
 
+  /// Doubles height and width of `[N, C, H, W]` by repetition, then convolves with weight `[out, C, 3, 3]`.
+  ///
+  /// - Returns: `[N, out, 2H, 2W]`.
+  public func doubledAndConvolved(weight: Tensor, bias: Tensor? = nil) -> Tensor {
+    Tensor.make("doubledAndConvolved", [self, weight]) {
+      kino_doubled_convolution(handle.pointer, weight.handle.pointer, bias?.handle.pointer, $0)
+    }
+  }
+
   /// Layer normalisation over the last axis.
   public func layerNormalized(weight: Tensor? = nil, bias: Tensor? = nil, epsilon: Double) -> Tensor
   {
@@ -80,10 +89,16 @@ extension Tensor {
   ///   - gain: `C` numbers, in any shape that broadcasts along the channels.
   ///   - appliesSiLU: Whether `x * sigmoid(x)` follows.
   ///   - isFused: Whether the CPU kernel may be used; `false` composes plain operations.
-  /// - Returns: A tensor like this one, computed in float32, with channels innermost if fused.
-  public func channelNormalized(gain: Tensor, appliesSiLU: Bool, isFused: Bool = true) -> Tensor {
-    Tensor.make("channelNormalized", [self, gain]) {
-      kino_channel_norm(handle.pointer, gain.handle.pointer, appliesSiLU, !isFused, $0)
+  /// - Returns: A tensor like this one, computed in float32, with channels innermost if fused. It takes the
+  ///   place of one that is given away (`consume`) if nobody else sees that.
+  public consuming func channelNormalized(gain: Tensor, appliesSiLU: Bool, isFused: Bool = true)
+    -> Tensor
+  {
+    let isGiven = isAlone()
+    let x = self
+    return Tensor.make("channelNormalized", [x, gain]) {
+      kino_channel_norm(
+        x.handle.pointer, gain.handle.pointer, appliesSiLU, isGiven, !isFused, $0)
     }
   }
 

@@ -6,7 +6,7 @@ internal import CKinoTorch
 /// shape mistake traps with the operation and its operands' shapes, except inside
 /// ``withTensorErrors(_:)``.
 public struct Tensor: Sendable {
-  let handle: TensorHandle
+  private(set) var handle: TensorHandle
 
   init(_ handle: TensorHandle) { self.handle = handle }
 
@@ -45,6 +45,13 @@ final class TensorHandle: @unchecked Sendable {
     guard let pointer else { preconditionFailure("no memory for a single number") }
     return TensorHandle(pointer, isMissing: true)
   }()
+}
+
+extension Tensor {
+  /// Whether this is the only way to the numbers, and gradients are off: a result may take their place.
+  mutating func isAlone() -> Bool {
+    isKnownUniquelyReferenced(&handle) && kino_is_alone(handle.pointer)
+  }
 }
 
 // MARK: - Facts

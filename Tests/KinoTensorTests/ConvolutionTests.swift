@@ -146,6 +146,33 @@ import Testing
     #expect(concatenate(pieces, along: 2).floats() == whole.floats())
   }
 
+  @Test(arguments: [(16, 24, 9, 7), (32, 16, 4, 13), (12, 20, 6, 6)])
+  func `Doubling as it is read is doubling before`(
+    inputs: Int, outputs: Int, height: Int, width: Int
+  ) {
+    var source = RandomSource(seed: 9)
+    let x = source.normal([3, inputs, height, width]).channelsLast()
+    let (weight, bias) = (source.normal([outputs, inputs, 3, 3]) / 12, source.normal([outputs]))
+    let upstream = source.normal([3, outputs, height * 2, width * 2])
+    func run(_ dtype: DType, _ body: (Tensor, Tensor, Tensor) -> Tensor) -> [Tensor] {
+      let leaves = [x, weight, bias].map { $0.cast(to: dtype).copied().requiringGradient() }
+      let y = body(leaves[0], leaves[1], leaves[2])
+      y.backward(upstream.cast(to: dtype))
+      return [y.detached()] + leaves.compactMap(\.gradient)
+    }
+    let expected = run(.float64) {
+      $0.upsampledNearest(to: [height * 2, width * 2])
+        .convolved(weight: $1, bias: $2, stride: [1, 1], padding: [1, 1])
+    }
+    for level in Self.levels {
+      let found = at(level) { run(.float32) { $0.doubledAndConvolved(weight: $1, bias: $2) } }
+      #expect(found.count == 4 && found[0].shape == upstream.shape)
+      for (found, expected) in zip(found, expected) {
+        expectClose(found, expected, tolerance: 3e-6, "\(level)")
+      }
+    }
+  }
+
   @Test(arguments: [Float.nan, .infinity])
   func `What is not finite spoils what sees it and no tile further`(bad: Float) {
     var values = [Float](repeating: 1, count: 24 * 24 * 16)

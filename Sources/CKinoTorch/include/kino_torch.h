@@ -116,6 +116,8 @@ kino_status kino_clone(const kino_tensor *x, kino_tensor *_Nullable *_Nonnull ou
 kino_status kino_assign(kino_tensor *x, const kino_tensor *value) KINO_NOEXCEPT;
 kino_status kino_add_in_place(kino_tensor *x, const kino_tensor *y, double scale) KINO_NOEXCEPT;
 kino_status kino_scale_in_place(kino_tensor *x, double scale) KINO_NOEXCEPT;
+// Whether gradients are off and no other tensor shares the numbers of x.
+bool kino_is_alone(const kino_tensor *x) KINO_NOEXCEPT;
 
 // -- Reductions (no axes: over all)
 typedef enum { KINO_SUM, KINO_MEAN, KINO_MAX, KINO_MIN, KINO_VARIANCE, KINO_ARGMAX, KINO_ALL, KINO_ANY } kino_reduction;
@@ -176,6 +178,9 @@ kino_status kino_convolution(const kino_tensor *x, const kino_tensor *weight, co
 kino_status kino_causal_convolution(const kino_tensor *x, const kino_tensor *_Nullable past, const kino_tensor *weight,
                                     const kino_tensor *_Nullable bias,
                                     kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// Of pictures x [N, C, H, W] doubled in height and width by repetition, with kernels [O, C, 3, 3]: [N, O, 2H, 2W].
+kino_status kino_doubled_convolution(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable bias,
+                                     kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_layer_norm(const kino_tensor *x, const kino_tensor *_Nullable weight,
                             const kino_tensor *_Nullable bias, double epsilon,
                             kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
@@ -185,8 +190,9 @@ kino_status kino_rms_norm(const kino_tensor *x, const kino_tensor *_Nullable wei
 kino_status kino_normalize(const kino_tensor *x, int64_t axis, double epsilon,
                            kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // x / max(|x|, 1e-12) * sqrt(C) * gain over the channels of [N, C, (F,) H, W], then SiLU if asked.
-// `plain` takes the composition of LibTorch operations instead of the fused kernel, for comparison.
-kino_status kino_channel_norm(const kino_tensor *x, const kino_tensor *gain, bool silu, bool plain,
+// `is_given`: the result may take the place of x, which nobody reads again. `plain` takes the composition of LibTorch
+// operations instead of the fused kernel, for comparison.
+kino_status kino_channel_norm(const kino_tensor *x, const kino_tensor *gain, bool silu, bool is_given, bool plain,
                               kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // layer_norm(x) * (1 + scale) + shift for tokens [B, L, D], float32, as `dtype`. Shift and scale are rows
 // [B or 1, K, D]; token l of sample b takes row index[b, l] (int64), or without an index its own (K = L)

@@ -81,7 +81,8 @@ struct VideoEncoder: Sendable {
         var y = x
         for block in blocks { y = block(y, &stream) }
         if let down { y = down(y, &stream) }
-        x = y + shortcut(x, isAtStart: stream.isAtStart)
+        y += shortcut(x, isAtStart: stream.isAtStart)
+        x = y
       }
     }
     return output(norm.silu(middle(x, &stream)), &stream)
@@ -146,9 +147,9 @@ struct VideoDecoder: Sendable {
       var y = x
       for block in level.blocks { y = block(y, &stream) }
       if let up = level.up { y = up(y, &stream) }
-      if let shortcut = level.shortcut { y = y + shortcut(x, isAtStart: stream.isAtStart) }
+      if let shortcut = level.shortcut { y += shortcut(x, isAtStart: stream.isAtStart) }
       x = y
     }
-    return output(norm.silu(x), &stream)
+    return output(norm.silu(consume x), &stream)
   }
 }

@@ -66,8 +66,8 @@ struct ChannelNorm: Sendable {
 
   func callAsFunction(_ x: Tensor) -> Tensor { x.channelNormalized(gain: gain, appliesSiLU: false) }
 
-  /// `silu(norm(x))` in one pass.
-  func silu(_ x: Tensor) -> Tensor { x.channelNormalized(gain: gain, appliesSiLU: true) }
+  /// `silu(norm(x))` in one pass, in place if `x` is given away.
+  func silu(_ x: consuming Tensor) -> Tensor { x.channelNormalized(gain: gain, appliesSiLU: true) }
 }
 
 /// Two causal convolutions with a shortcut.
@@ -90,8 +90,9 @@ struct ResidualBlock: Sendable {
 
   func callAsFunction(_ x: Tensor, _ stream: inout CausalStream) -> Tensor {
     var y = conv1(norm1.silu(x), &stream)
-    y = conv2(norm2.silu(y), &stream)
-    return y + (shortcut?(x, &stream) ?? x)
+    y = conv2(norm2.silu(consume y), &stream)
+    y += shortcut?(x, &stream) ?? x
+    return y
   }
 }
 

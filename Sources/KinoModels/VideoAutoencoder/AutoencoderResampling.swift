@@ -49,9 +49,9 @@ struct Upsampler: Sendable {
 
   func callAsFunction(_ x: Tensor, _ stream: inout CausalStream) -> Tensor {
     let frames = Frames.flattened(doubledFrames(x, &stream))
-    let (_, _, height, width) = frames.shape4
-    return Frames.restored(
-      spatial(frames.upsampledNearest(to: [height * 2, width * 2])), batch: x.size(0))
+    let y = frames.doubledAndConvolved(
+      weight: spatial.weight.cast(to: x.dtype), bias: spatial.bias?.cast(to: x.dtype))
+    return Frames.restored(y, batch: x.size(0))
   }
 
   /// The clip's first frame passes and is not part of the history that the others see.
