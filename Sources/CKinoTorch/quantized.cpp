@@ -82,18 +82,20 @@ void pack(const T *weight, int64_t inputs, int64_t outputs, int64_t first, Panel
 
 // -- Inputs
 
-// One row as bytes with 128 added, and its scale. A row that is not finite becomes all zeros with the scale
-// NaN, so that all of its results are NaN.
-template <typename T>
-KINO_INLINE float quantize_row(const T *x, int64_t count, int64_t padded, uint8_t *out) {
+// One row as bytes with 128 added or as 16-bit numbers, and its scale. A row that is not finite becomes all zeros with
+// the scale NaN, so that all of its results are NaN.
+template <typename T, typename Number>
+KINO_INLINE float quantize_row(const T *x, int64_t count, int64_t padded, Number *out) {
+  constexpr int32_t kZero = sizeof(Number) == 1 ? 128 : 0;
   const float top = largest(x, count);
   const float scale = top > 0 ? kLargest / top : 0.0f;
   const bool is_finite = scale <= 3.0e38f;  // a row of denormals would overflow it
 #pragma clang loop vectorize(enable)
   for (int64_t i = 0; i < count; ++i) {
-    out[i] = static_cast<uint8_t>(rounded(top > 0 && is_finite ? load(x + i) : 0.0f, is_finite ? scale : 0.0f) + 128);
+    const int32_t q = rounded(top > 0 && is_finite ? load(x + i) : 0.0f, is_finite ? scale : 0.0f);
+    out[i] = static_cast<Number>(q + kZero);
   }
-  for (int64_t i = count; i < padded; ++i) out[i] = 128;
+  for (int64_t i = count; i < padded; ++i) out[i] = kZero;
   return top != top ? NAN : top / kLargest;
 }
 
@@ -149,59 +151,69 @@ using Tile = void (*)(const uint8_t *, int64_t, const Panel &, int64_t, int32_t 
 constexpr Tile kTiles[kRows] = {multiply_vnni<1>, multiply_vnni<2>, multiply_vnni<3>,
                                 multiply_vnni<4>, multiply_vnni<5>, multiply_vnni<6>};
 
-constexpr int kVectors = 2, kStrip = 4 * kVectors;  // columns at a time, two lanes each: as registers allow
+constexpr int64_t kStrip = 16;   // columns at a time, two vectors of 32 bits
+constexpr int64_t kDepth = 512;  // inputs at a time: a strip of widened weights then fits the first-level cache
 
-// Rows of 16-bit inputs against a strip of columns. Products of pairs are added in 32 bits, which cannot
-// overflow, as the 8-bit instruction's 16-bit sums would.
-template <int kCount>
-KINO_AVX2 void multiply_strip(const int16_t *x, int64_t stride, const int8_t *weights, const int32_t *start,
-                                   int64_t steps, int32_t *sums) {
-  __m256i acc[kCount][kVectors];
+// Four inputs of kStrip channels a step, as 16-bit numbers in pairs: [inputs / 2][kStrip][2].
+KINO_AVX2 void widen(const int8_t *weights, int64_t steps, int16_t *out) {
+  for (int64_t s = 0; s < steps; ++s, weights += kStepBytes, out += 4 * kStrip) {
 #pragma clang loop unroll(full)
-  for (int r = 0; r < kCount; ++r) {
-#pragma clang loop unroll(full)
-    for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm256_setzero_si256();
-  }
-  for (int64_t s = 0; s < steps; ++s, weights += kStepBytes) {
-    __m256i lanes[kCount];
-#pragma clang loop unroll(full)
-    for (int r = 0; r < kCount; ++r) {
-      int64_t four;
-      std::memcpy(&four, x + r * stride + s * 4, 8);
-      lanes[r] = _mm256_set1_epi64x(four);
-    }
-#pragma clang loop unroll(full)
-    for (int v = 0; v < kVectors; ++v) {
-      const auto w = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(weights + v * 16)));
-#pragma clang loop unroll(full)
-      for (int r = 0; r < kCount; ++r) acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(w, lanes[r]));
-    }
-  }
-#pragma clang loop unroll(full)
-  for (int r = 0; r < kCount; ++r) {
-#pragma clang loop unroll(full)
-    for (int v = 0; v < kVectors; v += 2) {
-      const auto both = _mm256_permute4x64_epi64(_mm256_hadd_epi32(acc[r][v], acc[r][v + 1]), 0xd8);
-      const auto first = _mm256_loadu_si256((const __m256i *)(start + v * 4));
-      _mm256_storeu_si256((__m256i *)(sums + r * kColumns + v * 4), _mm256_add_epi32(both, first));
+    for (int64_t half = 0; half < 2; ++half) {
+      const auto *from = reinterpret_cast<const __m128i *>(weights + half * 32);
+      const auto low = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(from)));
+      const auto high = _mm256_castsi256_ps(_mm256_cvtepi8_epi16(_mm_loadu_si128(from + 1)));
+      const auto first = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
+      const auto second = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd));
+      auto *to = reinterpret_cast<__m256i *>(out + half * 16);
+      _mm256_storeu_si256(to, _mm256_permute4x64_epi64(first, 0xd8));
+      _mm256_storeu_si256(to + 2, _mm256_permute4x64_epi64(second, 0xd8));
     }
   }
 }
 
-KINO_AVX2 void multiply_avx2(const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
-                                  int32_t *sums) {
-  thread_local std::vector<int16_t> widened;
-  const int64_t width = steps * 4;
-  widened.resize(static_cast<size_t>(kRows * width));
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t k = 0; k < width; ++k) widened[static_cast<size_t>(r * width + k)] = x[r * stride + k];
+// Products of pairs are added in 32 bits, which cannot overflow, as the 8-bit instruction's 16-bit sums would.
+template <int kCount>
+KINO_AVX2 void multiply_strip(const int16_t *x, int64_t stride, const int16_t *weights, int64_t pairs, int32_t *sums,
+                              bool adds) {
+  __m256i acc[kCount][2];
+#pragma clang loop unroll(full)
+  for (int r = 0; r < kCount; ++r) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < 2; ++v) {
+      acc[r][v] = adds ? _mm256_loadu_si256((const __m256i *)(sums + r * kColumns + v * 8)) : _mm256_setzero_si256();
+    }
   }
-  constexpr decltype(&multiply_strip<1>) kStrips[] = {multiply_strip<1>, multiply_strip<2>, multiply_strip<3>,
-                                                      multiply_strip<4>};
-  for (int64_t r = 0; r < rows; r += 4) {
-    const auto strip = kStrips[std::min<int64_t>(4, rows - r) - 1];
-    for (int64_t c = 0; c < kColumns; c += kStrip) {
-      strip(widened.data() + r * width, width, panel.weights + c * 4, panel.start + c, steps, sums + r * kColumns + c);
+  for (int64_t p = 0; p < pairs; ++p, weights += 2 * kStrip) {
+    const auto first = _mm256_loadu_si256((const __m256i *)weights);
+    const auto second = _mm256_loadu_si256((const __m256i *)(weights + kStrip));
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kCount; ++r) {
+      int32_t pair;
+      std::memcpy(&pair, x + r * stride + p * 2, 4);
+      const auto lanes = _mm256_set1_epi32(pair);
+      acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(first, lanes));
+      acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(second, lanes));
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int r = 0; r < kCount; ++r) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < 2; ++v) _mm256_storeu_si256((__m256i *)(sums + r * kColumns + v * 8), acc[r][v]);
+  }
+}
+
+void multiply_avx2(const int16_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps, int32_t *sums) {
+  constexpr decltype(&multiply_strip<1>) kStrips[kRows] = {multiply_strip<1>, multiply_strip<2>, multiply_strip<3>,
+                                                           multiply_strip<4>, multiply_strip<5>, multiply_strip<6>};
+  alignas(64) int16_t widened[kDepth * kStrip];
+  for (int64_t first = 0; first < steps; first += kDepth / 4) {
+    const int64_t count = std::min(kDepth / 4, steps - first);
+    for (int64_t column = 0; column < kColumns; column += kStrip) {
+      widen(panel.weights + first * kStepBytes + column * 4, count, widened);
+      for (int64_t row = 0; row < rows; row += kRows) {
+        kStrips[std::min(kRows, rows - row) - 1](x + row * stride + first * 4, stride, widened, count * 2,
+                                                 sums + row * kColumns + column, first > 0);
+      }
     }
   }
 }
@@ -218,13 +230,28 @@ Product product() {
   return Product::portable;
 }
 
-void multiply_tile(Product kind, const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
+// Of at most kChunk rows.
+void multiply_rows(Product kind, const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
                    int32_t *sums) {
+  for (int64_t row = 0; row < rows; row += kRows) {
+    const int64_t count = std::min(kRows, rows - row);
+    const uint8_t *from = x + row * stride;
+    int32_t *to = sums + row * kColumns;
 #if defined(__x86_64__)
-  if (kind == Product::vnni) return kTiles[rows - 1](x, stride, panel, steps, sums);
-  if (kind == Product::avx2) return multiply_avx2(x, stride, rows, panel, steps, sums);
+    if (kind == Product::vnni) {
+      kTiles[count - 1](from, stride, panel, steps, to);
+      continue;
+    }
 #endif
-  multiply(x, stride, rows, panel, steps, sums);
+    multiply(from, stride, count, panel, steps, to);
+  }
+}
+
+void multiply_rows([[maybe_unused]] Product kind, const int16_t *x, int64_t stride, int64_t rows, const Panel &panel,
+                   int64_t steps, int32_t *sums) {
+#if defined(__x86_64__)
+  multiply_avx2(x, stride, rows, panel, steps, sums);
+#endif
 }
 
 // -- Results
@@ -277,9 +304,52 @@ at::Tensor quantized_matrix(const at::Tensor &matrix) {
   return packed;
 }
 
+struct LinearShape {
+  int64_t rows, inputs, outputs;
+
+  int64_t steps() const { return divided_up(inputs, 4); }
+  int64_t padded() const { return steps() * 4; }
+};
+
+// The product with packed weights; Number is what the instruction set multiplies.
+template <typename Number, typename T>
+void multiply_quantized(const T *x, const LinearShape &shape, Product kind, const at::Tensor &packed,
+                        const float *bias, bool applies_gelu, T *result) {
+  const int64_t rows = shape.rows, padded = shape.padded(), steps = shape.steps();
+  auto numbers = at::empty({rows, padded}, sizeof(Number) == 1 ? at::kByte : at::kShort);
+  auto scales = at::empty({rows}, at::kFloat);
+  auto *quantized = static_cast<Number *>(numbers.mutable_data_ptr());
+  auto *scale = scales.mutable_data_ptr<float>();
+  const auto level = simd();
+  parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
+    with_simd(level, [&]() KINO_INLINED {
+      for (int64_t r = begin; r < end; ++r) {
+        scale[r] = quantize_row(x + r * shape.inputs, shape.inputs, padded, quantized + r * padded);
+      }
+    });
+  });
+  // A task keeps one panel in the second-level cache and passes rows by it.
+  const int64_t chunks = divided_up(rows, kChunk);
+  parallel_for(0, packed.size(0) * chunks, 1, [&](int64_t begin, int64_t end) {
+    alignas(64) int32_t sums[kChunk * kColumns];
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t index = task / chunks, first = task % chunks * kChunk, column = index * kColumns;
+      const int64_t count = std::min(kChunk, shape.rows - first);
+      const Panel &panel = panel_at(packed, index);
+      const Finish last{panel, bias ? bias + column : nullptr, std::min(kColumns, shape.outputs - column),
+                        applies_gelu};
+      multiply_rows(kind, quantized + first * padded, padded, count, panel, steps, sums);
+      with_simd(level, [&]() KINO_INLINED {
+        for (int64_t r = 0; r < count; ++r) {
+          finish(sums + r * kColumns, scale[first + r], last, result + (first + r) * shape.outputs + column);
+        }
+      });
+    }
+  });
+}
+
 at::Tensor quantized_linear(const at::Tensor &input, const at::Tensor &packed, const c10::optional<at::Tensor> &bias,
                             int64_t inputs, int64_t outputs, bool applies_gelu) {
-  const int64_t steps = divided_up(inputs, 4), padded = steps * 4;
   TORCH_CHECK(input.is_cpu() && input.dim() >= 1 && input.size(-1) == inputs,
               "quantized linear: expected an input [..., ", inputs, "] on the CPU, found ", input.sizes());
   TORCH_CHECK(input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16,
@@ -287,50 +357,18 @@ at::Tensor quantized_linear(const at::Tensor &input, const at::Tensor &packed, c
   TORCH_CHECK(!bias || bias->numel() == outputs, "quantized linear: expected a bias of ", outputs);
   c10::NoGradGuard guard;
   const auto x = input.contiguous();
-  const int64_t rows = x.numel() / std::max<int64_t>(1, inputs);
+  const LinearShape shape{x.numel() / std::max<int64_t>(1, inputs), inputs, outputs};
   auto sizes = x.sizes().vec();
   sizes.back() = outputs;
   auto result = at::empty(sizes, x.options());
   const auto offsets = bias ? bias->to(at::kFloat).contiguous() : at::Tensor();
   const float *bias_values = bias ? offsets.const_data_ptr<float>() : nullptr;
-  auto bytes = at::empty({rows, padded}, at::kByte);
-  auto scales = at::empty({rows}, at::kFloat);
-  auto *quantized = bytes.mutable_data_ptr<uint8_t>();
-  auto *scale = scales.mutable_data_ptr<float>();
-  const auto level = simd();
   const auto kind = product();
   with_type(x.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
-    const auto *from = static_cast<const T *>(x.const_data_ptr());
-    auto *to = static_cast<T *>(result.mutable_data_ptr());
-    parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
-      with_simd(level, [&]() KINO_INLINED {
-        for (int64_t r = begin; r < end; ++r) {
-          scale[r] = quantize_row(from + r * inputs, inputs, padded, quantized + r * padded);
-        }
-      });
-    });
-    // A task keeps one panel in the second-level cache and passes rows by it.
-    const int64_t chunks = divided_up(rows, kChunk);
-    parallel_for(0, packed.size(0) * chunks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t task = begin; task < end; ++task) {
-        const int64_t index = task / chunks, first = task % chunks * kChunk;
-        const Panel &panel = panel_at(packed, index);
-        const Finish last{panel, bias_values ? bias_values + index * kColumns : nullptr,
-                          std::min(kColumns, outputs - index * kColumns), applies_gelu};
-        const int64_t end_row = std::min(rows, first + kChunk);
-        for (int64_t row = first; row < end_row; row += kRows) {
-          alignas(64) int32_t sums[kRows * kColumns];
-          const int64_t count = std::min(kRows, end_row - row);
-          multiply_tile(kind, quantized + row * padded, padded, count, panel, steps, sums);
-          with_simd(level, [&]() KINO_INLINED {
-            for (int64_t r = 0; r < count; ++r) {
-              finish(sums + r * kColumns, scale[row + r], last, to + (row + r) * outputs + index * kColumns);
-            }
-          });
-        }
-      }
-    });
+    const auto multiply = kind == Product::avx2 ? multiply_quantized<int16_t, T> : multiply_quantized<uint8_t, T>;
+    multiply(static_cast<const T *>(x.const_data_ptr()), shape, kind, packed, bias_values, applies_gelu,
+             static_cast<T *>(result.mutable_data_ptr()));
   });
   return result;
 }

@@ -23,9 +23,10 @@ public final class ParameterRegistry {
   /// Whether layers that allow it keep their weights as 8-bit numbers.
   let quantizes: Bool
   private var mismatch = ParameterMismatch()
-  private var positions: [String: Int] = [:]
+  private var seen: Set<String> = []
 
-  /// Every parameter, in the order the network asked for them.
+  /// Every parameter that the network keeps, in the order it asked for them: those that it rounds to 8-bit
+  /// numbers are not held here.
   public private(set) var parameters: [(key: String, value: Tensor)] = []
 
   /// Initialises parameters from a seed; each depends on the seed and its own key alone.
@@ -73,7 +74,7 @@ public final class ParameterRegistry {
   public func validate() throws(ParameterMismatch) {
     var found = mismatch
     if case .stored(let names, _) = source {
-      found.unused = names.filter { positions[$0] == nil }.sorted()
+      found.unused = names.subtracting(seen).sorted()
     }
     if !found.isEmpty { throw found }
   }
@@ -81,11 +82,10 @@ public final class ParameterRegistry {
   func take(
     _ key: String, shape: [Int], initializer: Initializer, precision: ParameterScope.Precision
   ) -> Tensor {
-    precondition(positions[key] == nil, "two parameters are named \(key)")
+    precondition(seen.insert(key).inserted, "two parameters are named \(key)")
     var value = resolve(key, shape: shape, initializer: initializer, precision: precision)
     if isTrainable { value = value.requiringGradient() }
-    positions[key] = parameters.count
-    parameters.append((key, value))
+    if precision != .stored { parameters.append((key, value)) }
     return value
   }
 

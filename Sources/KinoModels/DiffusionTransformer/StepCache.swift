@@ -1,4 +1,4 @@
-public import KinoTensor
+internal import KinoTensor
 
 /// Leaves out most blocks of an evaluation that would change little since the last whole one.
 ///
