@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Runs Kino and stable-diffusion.cpp on one step of the 1.3B transformer in turns, and prints medians and their ratio.
+
+    python3 -m venv /tmp/peers
+    CMAKE_ARGS="-DGGML_NATIVE=ON -DGGML_LLAMAFILE=ON" /tmp/peers/bin/pip install numpy safetensors \\
+        --no-binary stable-diffusion-cpp-python stable-diffusion-cpp-python==0.4.7
+    swift build -c release --product kino
+    /tmp/peers/bin/python Benchmarks/compare_sdcpp.py --type q8_0 --kino-precision int8
+
+Both have random weights of the same shapes, the same latents, batch 1 and the same number of threads. The other engine
+gets no text encoder and then attends to 256 rows of zeros, where Kino attends to 512. It counts the second of two
+steps. Its weights are written to --folder once: 3 GB.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WIDTH, HIDDEN, TEXT, LAYERS = 1536, 8960, 4096, 30
+
+
+def transformer_shapes():
+    shapes = {"patch_embedding.weight": (WIDTH, 16, 1, 2, 2), "patch_embedding.bias": (WIDTH,),
+              "head.modulation": (1, 2, WIDTH)}
+
+    def linear(name, outputs, inputs):
+        shapes[name + ".weight"], shapes[name + ".bias"] = (outputs, inputs), (outputs,)
+
+    linear("text_embedding.0", WIDTH, TEXT)
+    linear("text_embedding.2", WIDTH, WIDTH)
+    linear("time_embedding.0", WIDTH, 256)
+    linear("time_embedding.2", WIDTH, WIDTH)
+    linear("time_projection.1", 6 * WIDTH, WIDTH)
+    linear("head.head", 64, WIDTH)
+    for layer in range(LAYERS):
+        block = f"blocks.{layer}."
+        shapes[block + "modulation"] = (1, 6, WIDTH)
+        shapes[block + "norm3.weight"] = shapes[block + "norm3.bias"] = (WIDTH,)
+        for attention in ("self_attn.", "cross_attn."):
+            for name in "qkvo":
+                linear(block + attention + name, WIDTH, WIDTH)
+            for name in ("norm_q.weight", "norm_k.weight"):
+                shapes[block + attention + name] = (WIDTH,)
+        linear(block + "ffn.0", HIDDEN, WIDTH)
+        linear(block + "ffn.2", WIDTH, HIDDEN)
+    return shapes
+
+
+def decoder_shapes():
+    """Of the 2.1 autoencoder: loaded, never run."""
+    shapes = {}
+
+    def convolution(name, *shape):
+        shapes[name + ".weight"], shapes[name + ".bias"] = shape, shape[:1]
+
+    def block(name, inputs, outputs):
+        shapes[name + ".residual.0.gamma"] = (inputs, 1, 1, 1)
+        convolution(name + ".residual.2", outputs, inputs, 3, 3, 3)
+        shapes[name + ".residual.3.gamma"] = (outputs, 1, 1, 1)
+        convolution(name + ".residual.6", outputs, outputs, 3, 3, 3)
+        if inputs != outputs:
+            convolution(name + ".shortcut", outputs, inputs, 1, 1, 1)
+
+    convolution("conv2", 16, 16, 1, 1, 1)
+    convolution("decoder.conv1", 384, 16, 3, 3, 3)
+    block("decoder.middle.0", 384, 384)
+    shapes["decoder.middle.1.norm.gamma"] = (384, 1, 1)
+    convolution("decoder.middle.1.to_qkv", 1152, 384, 1, 1)
+    convolution("decoder.middle.1.proj", 384, 384, 1, 1)
+    block("decoder.middle.2", 384, 384)
+    index = 0
+    for inputs, outputs, up in [(384, 384, 3), (192, 384, 3), (192, 192, 2), (96, 96, 0)]:
+        for _ in range(3):
+            block(f"decoder.upsamples.{index}", inputs, outputs)
+            inputs, index = outputs, index + 1
+        if up:
+            convolution(f"decoder.upsamples.{index}.resample.1", outputs // 2, outputs, 3, 3)
+            if up == 3:
+                convolution(f"decoder.upsamples.{index}.time_conv", 2 * outputs, outputs, 3, 1, 1)
+            index += 1
+    shapes["decoder.head.0.gamma"] = (96, 1, 1, 1)
+    convolution("decoder.head.2", 3, 96, 3, 3, 3)
+    return shapes
+
+
+def write_weights(folder):
+    import numpy
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = numpy.random.default_rng(0)
+    for name, shapes in [("transformer", transformer_shapes()), ("decoder", decoder_shapes())]:
+        file = folder / f"{name}.safetensors"
+        if file.exists():
+            continue
+        values = {key: (generator.standard_normal(shape, dtype=numpy.float32) * 0.02).astype(numpy.float16)
+                  for key, shape in shapes.items()}
+        save_file(values, folder / "partial")
+        (folder / "partial").rename(file)
+
+
+def peer(arguments, latents):
+    """Times the second step; ends the process then, since nobody wants the decoding."""
+    from stable_diffusion_cpp import StableDiffusion
+
+    frames, height, width = latents
+    ends = {}
+    output = os.fdopen(os.dup(1), "w")  # the engine closes the usual one
+
+    def progress(step, steps, _):
+        if steps != 2:
+            return  # loading
+        ends[step] = time.perf_counter()
+        if step == 2:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            print(json.dumps({"seconds": ends[2] - ends[1], "peak_bytes": peak}), file=output, flush=True)
+            os._exit(0)
+
+    model = StableDiffusion(
+        diffusion_model_path=str(arguments.folder / "transformer.safetensors"),
+        vae_path=str(arguments.folder / "decoder.safetensors"), vae_decode_only=True, n_threads=arguments.threads,
+        wtype=arguments.type, diffusion_flash_attn=arguments.flash_attention, verbose=False)
+    model.vae_decode_only = False  # it would refuse, though there is nothing to encode
+    model.generate_video("", width=width * 8, height=height * 8, video_frames=(frames - 1) * 4 + 1, sample_steps=2,
+                         cfg_scale=1.0, sample_method="euler", progress_callback=progress)
+
+
+def peer_in_process(arguments, latents):
+    command = [sys.executable, __file__, "--peer", "--latents", latents, "--type", arguments.type, "--folder",
+               str(arguments.folder), "--threads", str(arguments.threads)]
+    command += ["--flash-attention"] if arguments.flash_attention else []
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result = json.loads(next(line for line in reversed(output.splitlines()) if line.startswith("{")))
+    return result["seconds"], result["peak_bytes"]
+
+
+def kino(arguments, latents):
+    command = [arguments.kino, "bench", "wan2.1-1.3b-step", "--latents", latents, "--runs", "1", "--json",
+               "--precision", arguments.kino_precision, "--threads", str(arguments.threads)]
+    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result["median_ms"] / 1000, result["peak_bytes"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--latents", default="5x32x32", help="frames, rows, columns, as FxHxW")
+    parser.add_argument("--type", default="f16", help="its weights: f16, bf16, f32, q8_0, ...")
+    parser.add_argument("--flash-attention", action="store_true", help="its flash attention")
+    parser.add_argument("--kino-precision", choices=["bf16", "f32", "int8"], default="bf16")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("/tmp/peers/weights"))
+    parser.add_argument("--kino", default=str(ROOT / ".build/release/kino"))
+    parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.peer:
+        return peer(arguments, [int(n) for n in arguments.latents.split("x")])
+    write_weights(arguments.folder)
+    rounds = [(kino(arguments, arguments.latents), peer_in_process(arguments, arguments.latents))
+              for _ in range(arguments.rounds)]
+    name = f"{arguments.type}{', flash attention' if arguments.flash_attention else ''}"
+    print(f"wan2.1-1.3b-step {arguments.latents}, {arguments.threads} threads, {len(rounds)} rounds")
+    medians = []
+    for side, label in enumerate([f"kino {arguments.kino_precision}", f"stable-diffusion.cpp {name}"]):
+        seconds = [r[side][0] for r in rounds]
+        medians.append(statistics.median(seconds))
+        peak = max(r[side][1] for r in rounds) / 1e9
+        print(f"  {label:42} {medians[-1]:7.2f} s  ({min(seconds):.2f} to {max(seconds):.2f})  {peak:.2f} GB")
+    print(f"  ratio of medians {medians[1] / medians[0]:.2f}")
+
+
+if __name__ == "__main__":
+    main()
