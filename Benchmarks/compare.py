@@ -103,6 +103,19 @@ def kino(arguments, latents):
     return result["median_ms"] / 1000, result["peak_bytes"]
 
 
+def compare(arguments, latents, peer_in_process, peer_name):
+    """Runs both in turns and prints what each took."""
+    rounds = [(kino(arguments, latents), peer_in_process(arguments, latents)) for _ in range(arguments.rounds)]
+    print(f"{arguments.workload} {latents}, {arguments.threads} threads, {len(rounds)} rounds")
+    medians = []
+    for side, name in enumerate([f"kino {arguments.kino_precision or arguments.precision}", peer_name]):
+        times = [r[side][0] * 1e3 for r in rounds]
+        medians.append(statistics.median(times))
+        peak = max(r[side][1] for r in rounds) / 1e9
+        print(f"  {name:42} {medians[-1]:10.1f} ms  ({min(times):.1f} to {max(times):.1f})  {peak:.2f} GB")
+    print(f"  ratio of medians {medians[1] / medians[0]:.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workload", choices=WORKLOADS)
@@ -121,16 +134,7 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"seconds": seconds, "peak_bytes": peak}))
         return
-    rounds = [(kino(arguments, latents), peer_in_process(arguments, latents)) for _ in range(arguments.rounds)]
-    own, other = ([round[side][0] for round in rounds] for side in (0, 1))
-    peaks = [max(round[side][1] for round in rounds) / 1e9 for side in (0, 1)]
-    name = f"{arguments.workload} {latents} {arguments.precision}"
-    if arguments.kino_precision:
-        name += f" (kino {arguments.kino_precision})"
-    print(f"{name}, {arguments.threads} threads, {len(rounds)} rounds")
-    print(f"  kino       {statistics.median(own) * 1e3:10.1f} ms  ({min(own) * 1e3:.1f} to {max(own) * 1e3:.1f})  {peaks[0]:.2f} GB")
-    print(f"  diffusers  {statistics.median(other) * 1e3:10.1f} ms  ({min(other) * 1e3:.1f} to {max(other) * 1e3:.1f})  {peaks[1]:.2f} GB")
-    print(f"  ratio of medians {statistics.median(other) / statistics.median(own):.2f}")
+    compare(arguments, latents, peer_in_process, f"diffusers {arguments.precision}")
 
 
 if __name__ == "__main__":

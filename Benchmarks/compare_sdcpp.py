@@ -17,12 +17,12 @@ import json
 import os
 import pathlib
 import resource
-import statistics
 import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from compare import ROOT, compare
+
 WIDTH, HIDDEN, TEXT, LAYERS = 1536, 8960, 4096, 30
 
 
@@ -141,13 +141,6 @@ def peer_in_process(arguments, latents):
     return result["seconds"], result["peak_bytes"]
 
 
-def kino(arguments, latents):
-    command = [arguments.kino, "bench", "wan2.1-1.3b-step", "--latents", latents, "--runs", "1", "--json",
-               "--precision", arguments.kino_precision, "--threads", str(arguments.threads)]
-    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return result["median_ms"] / 1000, result["peak_bytes"]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--latents", default="5x32x32", help="frames, rows, columns, as FxHxW")
@@ -163,17 +156,9 @@ def main():
     if arguments.peer:
         return peer(arguments, [int(n) for n in arguments.latents.split("x")])
     write_weights(arguments.folder)
-    rounds = [(kino(arguments, arguments.latents), peer_in_process(arguments, arguments.latents))
-              for _ in range(arguments.rounds)]
-    name = f"{arguments.type}{', flash attention' if arguments.flash_attention else ''}"
-    print(f"wan2.1-1.3b-step {arguments.latents}, {arguments.threads} threads, {len(rounds)} rounds")
-    medians = []
-    for side, label in enumerate([f"kino {arguments.kino_precision}", f"stable-diffusion.cpp {name}"]):
-        seconds = [r[side][0] for r in rounds]
-        medians.append(statistics.median(seconds))
-        peak = max(r[side][1] for r in rounds) / 1e9
-        print(f"  {label:42} {medians[-1]:7.2f} s  ({min(seconds):.2f} to {max(seconds):.2f})  {peak:.2f} GB")
-    print(f"  ratio of medians {medians[1] / medians[0]:.2f}")
+    arguments.workload = "wan2.1-1.3b-step"
+    attention = ", flash attention" if arguments.flash_attention else ""
+    compare(arguments, arguments.latents, peer_in_process, f"stable-diffusion.cpp {arguments.type}{attention}")
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ at::Tensor channel_norm(const at::Tensor &x, const at::Tensor &gain, bool silu, 
               " and gain ", gain.sizes());
   bool fast = x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
   if (!fast) return composed(x, gain, silu);
-  if (is_given && is_alone(x) && x.is_contiguous(channels_innermost(x))) {
+  if (is_given && x.is_contiguous(channels_innermost(x))) {
     at::Tensor y = x;
     normalize(x, flat(gain), y, silu);
     return y;

@@ -96,6 +96,13 @@ public struct Convolution: Sendable {
       weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype), stride: stride,
       padding: padding)
   }
+
+  /// Maps pictures `[N, inputs, H, W]`, doubled by repetition, to `[N, outputs, 2H, 2W]`: for kernels of 3x3
+  /// with one zero around.
+  public func doubling(_ x: Tensor) -> Tensor {
+    precondition(stride == [1, 1] && padding == [1, 1], "doubling: \(stride), \(padding)")
+    return x.doubledAndConvolved(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))
+  }
 }
 
 /// Layer normalisation over the last axis, in float32; the result has the type of `x`.

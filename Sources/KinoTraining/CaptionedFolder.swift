@@ -64,11 +64,9 @@ struct CaptionedFolder: Sendable {
 
   private static func item(_ pair: (file: String, caption: String)) throws -> Item {
     let info = try MediaInfo.probe(pair.file)
-    let seconds = info.durationSeconds
     return Item(
       path: pair.file, caption: pair.caption, width: info.width, height: info.height,
-      seconds: seconds,
-      isPicture: info.frameCount <= 1)
+      seconds: info.durationSeconds, isPicture: info.frameCount <= 1)
   }
 
   /// Files whose own shape is nearest to the bucket's among common shapes, and which are long enough.

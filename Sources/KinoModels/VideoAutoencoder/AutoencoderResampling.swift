@@ -49,9 +49,7 @@ struct Upsampler: Sendable {
 
   func callAsFunction(_ x: Tensor, _ stream: inout CausalStream) -> Tensor {
     let frames = Frames.flattened(doubledFrames(x, &stream))
-    let y = frames.doubledAndConvolved(
-      weight: spatial.weight.cast(to: x.dtype), bias: spatial.bias?.cast(to: x.dtype))
-    return Frames.restored(y, batch: x.size(0))
+    return Frames.restored(spatial.doubling(frames), batch: x.size(0))
   }
 
   /// The clip's first frame passes and is not part of the history that the others see.
