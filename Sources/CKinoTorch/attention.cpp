@@ -2,6 +2,7 @@
 // AVX-512-BF16. The online softmax of FlashAttention (arXiv:2205.14135, 2307.08691); laid out for wide
 // vectors without a matrix unit: queries lie in lanes, so that a maximum or a sum over keys never
 // crosses lanes. Other processors, types and biases take LibTorch's attention.
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ namespace {
 
 constexpr int64_t kQueries = 48;  // per tile: three vectors of lanes
 constexpr int64_t kKeys = 64;     // per block
+constexpr int64_t kTilesTogether = 4;  // at most, where threads have enough to do
 constexpr float kLog2E = 1.44269504f;
 constexpr float kLowest = -1e30f;  // below any logit, but finite, so that differences are numbers
 
@@ -227,74 +229,96 @@ struct Head {
 
 int64_t padded_keys(int64_t count) { return (count + kKeys - 1) / kKeys * kKeys; }
 
-struct ForwardScratch {
-  std::vector<uint32_t> queries, weights;
-  std::vector<float> logits, sums;
-  explicit ForwardScratch(int64_t width)
-      : queries(width / 2 * kQueries), weights(kKeys / 2 * kQueries), logits(kKeys * kQueries),
-        sums(width * kQueries) {}
+// What a tile of queries has seen so far: its queries packed into lanes, the weighted sums of values, and per
+// lane the highest logit and the sum of exponentials.
+struct ForwardTile {
+  std::vector<uint32_t> queries;
+  std::vector<float> sums;
+  alignas(64) float highest[kQueries], total[kQueries];
+  explicit ForwardTile(int64_t width) : queries(width / 2 * kQueries), sums(width * kQueries) {}
 };
 
-// One tile of queries. `value_columns` are packed; `log_sums` gets the base-2 logarithm of each
-// query's sum of exponentials, for the backward pass.
-KINO_BF16 void forward_tile(const Head &h, const uint16_t *value_columns, int64_t first, uint16_t *out,
-                            int64_t out_stride, float *log_sums, ForwardScratch &s) {
-  const int64_t count = std::min(kQueries, h.query_count - first);
-  pack_lanes(h.queries + first * h.query_stride, h.query_stride, count, h.width, s.queries.data());
-  std::fill(s.sums.begin(), s.sums.end(), 0.0f);
-  __m512 highest[3], total[3];
-  for (int v = 0; v < 3; ++v) {
-    highest[v] = _mm512_set1_ps(kLowest);
-    total[v] = _mm512_setzero_ps();
-  }
+struct ForwardScratch {
+  std::vector<ForwardTile> tiles;
+  std::vector<uint32_t> weights;
+  std::vector<float> logits;
+  ForwardScratch(int64_t width, int64_t count)
+      : tiles(count, ForwardTile(width)), weights(kKeys / 2 * kQueries), logits(kKeys * kQueries) {}
+};
+
+KINO_BF16 void begin_tile(const Head &h, int64_t first, ForwardTile &tile) {
+  pack_lanes(h.queries + first * h.query_stride, h.query_stride, std::min(kQueries, h.query_count - first), h.width,
+             tile.queries.data());
+  std::fill(tile.sums.begin(), tile.sums.end(), 0.0f);
+  std::fill_n(tile.highest, kQueries, kLowest);
+  std::fill_n(tile.total, kQueries, 0.0f);
+}
+
+// Lets a tile see the block of keys that starts at `key`. `value_columns` are packed.
+KINO_BF16 void see_keys(const Head &h, const uint16_t *value_columns, int64_t key, ForwardTile &tile,
+                        ForwardScratch &s) {
   const auto scale = _mm512_set1_ps(h.scale * kLog2E);
-  for (int64_t key = 0; key < h.key_count; key += kKeys) {
-    const int64_t keys = std::min(kKeys, h.key_count - key);
-    multiply<false>({h.keys + key * h.key_stride, h.key_stride, s.queries.data(), kQueries, h.width / 2,
-                     s.logits.data(), kQueries},
-                    keys, kQueries);
-    __m512 rescale[3];
-    for (int v = 0; v < 3; ++v) {
-      float *column = s.logits.data() + v * 16;
-      auto peak = highest[v];
-      for (int64_t j = 0; j < keys; ++j) {
-        auto x = _mm512_mul_ps(_mm512_loadu_ps(column + j * kQueries), scale);
-        if (h.bias) x = _mm512_add_ps(x, _mm512_set1_ps(h.bias[key + j] * kLog2E));
-        _mm512_storeu_ps(column + j * kQueries, x);
-        peak = _mm512_max_ps(peak, x);
-      }
-      rescale[v] = exp2(_mm512_sub_ps(highest[v], peak));
-      highest[v] = peak;
-      auto sum = _mm512_mul_ps(total[v], rescale[v]);
-      for (int64_t j = 0; j < keys; j += 2) {
-        const auto a = exp2(_mm512_sub_ps(_mm512_loadu_ps(column + j * kQueries), peak));
-        const auto b = j + 1 < keys ? exp2(_mm512_sub_ps(_mm512_loadu_ps(column + (j + 1) * kQueries), peak))
-                                    : _mm512_setzero_ps();
-        sum = _mm512_add_ps(sum, _mm512_add_ps(a, b));
-        _mm512_storeu_si512(s.weights.data() + j / 2 * kQueries + v * 16, paired(a, b));
-      }
-      total[v] = sum;
-    }
-    if (key > 0) {
-      for (int64_t c = 0; c < h.width; ++c) {
-        for (int v = 0; v < 3; ++v) {
-          float *at = s.sums.data() + c * kQueries + v * 16;
-          _mm512_storeu_ps(at, _mm512_mul_ps(_mm512_loadu_ps(at), rescale[v]));
-        }
-      }
-    }
-    multiply<true>({value_columns + key * h.width, kKeys, s.weights.data(), kQueries, (keys + 1) / 2, s.sums.data(),
-                    kQueries},
-                   h.width, kQueries);
-  }
-  alignas(64) float factors[kQueries], peaks[kQueries], totals[kQueries];
+  const int64_t keys = std::min(kKeys, h.key_count - key);
+  multiply<false>({h.keys + key * h.key_stride, h.key_stride, tile.queries.data(), kQueries, h.width / 2,
+                   s.logits.data(), kQueries},
+                  keys, kQueries);
+  __m512 rescale[3];
   for (int v = 0; v < 3; ++v) {
-    _mm512_store_ps(factors + v * 16, _mm512_div_ps(_mm512_set1_ps(1.0f), total[v]));
-    _mm512_store_ps(peaks + v * 16, highest[v]);
-    _mm512_store_ps(totals + v * 16, total[v]);
+    float *column = s.logits.data() + v * 16;
+    const auto before = _mm512_load_ps(tile.highest + v * 16);
+    auto peak = before;
+    for (int64_t j = 0; j < keys; ++j) {
+      auto x = _mm512_mul_ps(_mm512_loadu_ps(column + j * kQueries), scale);
+      if (h.bias) x = _mm512_add_ps(x, _mm512_set1_ps(h.bias[key + j] * kLog2E));
+      _mm512_storeu_ps(column + j * kQueries, x);
+      peak = _mm512_max_ps(peak, x);
+    }
+    rescale[v] = exp2(_mm512_sub_ps(before, peak));
+    _mm512_store_ps(tile.highest + v * 16, peak);
+    auto sum = _mm512_mul_ps(_mm512_load_ps(tile.total + v * 16), rescale[v]);
+    for (int64_t j = 0; j < keys; j += 2) {
+      const auto a = exp2(_mm512_sub_ps(_mm512_loadu_ps(column + j * kQueries), peak));
+      const auto b = j + 1 < keys ? exp2(_mm512_sub_ps(_mm512_loadu_ps(column + (j + 1) * kQueries), peak))
+                                  : _mm512_setzero_ps();
+      sum = _mm512_add_ps(sum, _mm512_add_ps(a, b));
+      _mm512_storeu_si512(s.weights.data() + j / 2 * kQueries + v * 16, paired(a, b));
+    }
+    _mm512_store_ps(tile.total + v * 16, sum);
   }
-  unpack_lanes(s.sums.data(), factors, count, h.width, out + first * out_stride, out_stride);
-  for (int64_t i = 0; i < count; ++i) log_sums[first + i] = peaks[i] + std::log2(totals[i]);
+  if (key > 0) {
+    for (int64_t c = 0; c < h.width; ++c) {
+      for (int v = 0; v < 3; ++v) {
+        float *at = tile.sums.data() + c * kQueries + v * 16;
+        _mm512_storeu_ps(at, _mm512_mul_ps(_mm512_loadu_ps(at), rescale[v]));
+      }
+    }
+  }
+  multiply<true>({value_columns + key * h.width, kKeys, s.weights.data(), kQueries, (keys + 1) / 2, tile.sums.data(),
+                  kQueries},
+                 h.width, kQueries);
+}
+
+// `log_sums` gets the base-2 logarithm of each query's sum of exponentials, for the backward pass.
+KINO_BF16 void end_tile(const Head &h, int64_t first, const ForwardTile &tile, uint16_t *out, int64_t out_stride,
+                        float *log_sums) {
+  const int64_t count = std::min(kQueries, h.query_count - first);
+  float factors[kQueries];
+  for (int64_t i = 0; i < kQueries; ++i) factors[i] = 1 / tile.total[i];
+  unpack_lanes(tile.sums.data(), factors, count, h.width, out + first * out_stride, out_stride);
+  for (int64_t i = 0; i < count; ++i) log_sums[first + i] = tile.highest[i] + std::log2(tile.total[i]);
+}
+
+// Tiles `begin` to `end` of a head's queries. All see a block of keys before the next is read, so that keys and
+// values that no cache holds are read once for all of them.
+KINO_BF16 void forward_tiles(const Head &h, const uint16_t *value_columns, int64_t begin, int64_t end, uint16_t *out,
+                             int64_t out_stride, float *log_sums, ForwardScratch &s) {
+  for (int64_t i = begin; i < end; ++i) begin_tile(h, i * kQueries, s.tiles[i - begin]);
+  for (int64_t key = 0; key < h.key_count; key += kKeys) {
+    for (int64_t i = begin; i < end; ++i) see_keys(h, value_columns, key, s.tiles[i - begin], s);
+  }
+  for (int64_t i = begin; i < end; ++i) {
+    end_tile(h, i * kQueries, s.tiles[i - begin], out, out_stride, log_sums);
+  }
 }
 
 struct BackwardScratch {
@@ -432,16 +456,19 @@ struct Attention : torch::autograd::Function<Attention> {
         pack_columns(words(v) + head_offset(v, i), v.stride(2), v.size(2), width, packed + i * width * padded);
       }
     });
-    // Many tasks, so that threads of uneven speed end together, but fewer scratch buffers than tiles.
     const int64_t tiles = (q.size(2) + kQueries - 1) / kQueries;
+    const int64_t together = std::clamp<int64_t>(heads * tiles / (8 * at::get_num_threads()), 1, kTilesTogether);
+    const int64_t groups = (tiles + together - 1) / together;
     auto *target = mutable_words(out);
     auto *sums = log_sums.mutable_data_ptr<float>();
-    parallel_for(0, heads * tiles, std::max<int64_t>(1, heads * tiles / 64), [&](int64_t begin, int64_t end) {
-      ForwardScratch scratch(width);
+    // Many tasks, so that threads of uneven speed end together, but fewer scratch buffers than groups.
+    parallel_for(0, heads * groups, std::max<int64_t>(1, heads * groups / 64), [&](int64_t begin, int64_t end) {
+      ForwardScratch scratch(width, together);
       for (int64_t task = begin; task < end; ++task) {
-        const int64_t i = task / tiles;
-        forward_tile(head(q, k, v, bias, scale, i), packed + i * width * padded, task % tiles * kQueries,
-                     target + head_offset(out, i), out.stride(2), sums + i * q.size(2), scratch);
+        const int64_t i = task / groups, first = task % groups * together;
+        forward_tiles(head(q, k, v, bias, scale, i), packed + i * width * padded, first,
+                      std::min(tiles, first + together), target + head_offset(out, i), out.stride(2),
+                      sums + i * q.size(2), scratch);
       }
     });
     context->save_for_backward({q, k, v, bias, out, log_sums});
