@@ -22,6 +22,8 @@ import Testing
     Example(queries: 130, keys: 33, width: 128, hasBias: true),
     Example(batch: 1, heads: 1, queries: 7, keys: 200, width: 256),
     Example(queries: 97, keys: 63, width: 48, hasBias: true),
+    // Tiles of queries that see the keys together; the last of them are fewer.
+    Example(heads: 4, queries: 412, keys: 150, width: 32, hasBias: true),
     // Heads that the kernel leaves to LibTorch.
     Example(queries: 20, keys: 30, width: 24), Example(batch: 1, queries: 5, keys: 6, width: 272),
   ]
