@@ -141,11 +141,12 @@ extension VideoAutoencoder.Configuration {
 
   /// Bytes that decoding so many latent frames at once holds at its widest.
   func decodingBytes(latentFrames: Int, height: Int, width: Int, bytesPerNumber: Int) -> Int {
-    let widest =
-      levels(latentFrames: latentFrames, height: height, width: width)
+    let frame =
+      levels(latentFrames: 1, height: height, width: width)
       .map { $0.positions * Double(max($0.inputs, $0.outputs)) }.max() ?? 0
     let pixels = Double(latentFrames * temporalScale * height * width * spatialScale * spatialScale)
-    // Tensors of the widest level alive at once, the convolutions' own buffers included: measured.
-    return Int(widest * 9.5) * bytesPerNumber + Int(pixels) * 3 * 4 * 3
+    // Measured: tensors of the widest level alive at once, and what its convolutions keep of the past.
+    let alive = 2.5 * Double(latentFrames) + 4.8
+    return Int(frame * alive) * bytesPerNumber + Int(pixels) * 3 * 4 * 3
   }
 }

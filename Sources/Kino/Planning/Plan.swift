@@ -34,8 +34,8 @@ public struct Plan: Codable, Hashable, Sendable {
   /// Whether the times come from clips made here before, or from a short trial only.
   public var isTimeMeasured: Bool
 
-  /// What the program takes before any work, libraries included.
-  static let programBytes = 170_000_000
+  /// What the program takes before any work, libraries and the kernels' workspaces included.
+  static let programBytes = 200_000_000
 
   enum CodingKeys: String, CodingKey {
     case tokenCount = "tokens"
