@@ -21,8 +21,8 @@ using namespace kino;
 
 namespace {
 
-constexpr int64_t kQueries = 48;  // per tile: three vectors of lanes
-constexpr int64_t kKeys = 64;     // per block
+constexpr int64_t kQueries = 48;       // per tile: three vectors of lanes
+constexpr int64_t kKeys = 64;          // per block
 constexpr int64_t kTilesTogether = 4;  // at most, where threads have enough to do
 constexpr float kLog2E = 1.44269504f;
 constexpr float kLowest = -1e30f;  // below any logit, but finite, so that differences are numbers
@@ -234,7 +234,7 @@ int64_t padded_keys(int64_t count) { return (count + kKeys - 1) / kKeys * kKeys;
 struct ForwardTile {
   std::vector<uint32_t> queries;
   std::vector<float> sums;
-  alignas(64) float highest[kQueries], total[kQueries];
+  alignas(64) float highest[kQueries] = {}, total[kQueries] = {};
   explicit ForwardTile(int64_t width) : queries(width / 2 * kQueries), sums(width * kQueries) {}
 };
 

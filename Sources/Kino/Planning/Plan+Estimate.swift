@@ -141,12 +141,12 @@ extension VideoAutoencoder.Configuration {
 
   /// Bytes that decoding so many latent frames at once holds at its widest.
   func decodingBytes(latentFrames: Int, height: Int, width: Int, bytesPerNumber: Int) -> Int {
-    let frame =
+    let perFrame =
       levels(latentFrames: 1, height: height, width: width)
       .map { $0.positions * Double(max($0.inputs, $0.outputs)) }.max() ?? 0
     let pixels = Double(latentFrames * temporalScale * height * width * spatialScale * spatialScale)
     // Measured: tensors of the widest level alive at once, and what its convolutions keep of the past.
     let alive = 2.5 * Double(latentFrames) + 4.8
-    return Int(frame * alive) * bytesPerNumber + Int(pixels) * 3 * 4 * 3
+    return Int(perFrame * alive) * bytesPerNumber + Int(pixels) * 3 * 4 * 3
   }
 }
