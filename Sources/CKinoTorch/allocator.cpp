@@ -1,8 +1,8 @@
 // Where LibTorch's tensors on the CPU get their memory: small ones from its own allocator, large ones here.
 //
 // Mapping large tensors anew costs a decoder a tenth of its time in page faults, and GNU's allocator, which keeps freed
-// ones, leaves holes between the frames that a stream remembers: a third more memory. Here blocks that were given back serve the next tensor
-// of their size, and go when keeping them would take more than tensors alone have taken before.
+// ones, leaves holes between the frames that a stream remembers: a third more memory. Here blocks that were given back
+// serve the next tensor of their size, and go when keeping them would take more than tensors alone have taken before.
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
 
@@ -16,8 +16,8 @@
 
 namespace {
 
-constexpr size_t kSmallestBlock = size_t{4} << 20;
-constexpr size_t kPage = size_t{2} << 20;  // that of the larger kind, where the system has them
+constexpr size_t kSmallestBlock = size_t{2} << 20;
+constexpr size_t kGrain = size_t{512} << 10;  // coarse, so that tensors of nearly one size share blocks
 
 struct Block {
   void *start;
@@ -33,7 +33,7 @@ class BlockAllocator final : public c10::Allocator {
 
   c10::DataPtr allocate(size_t count) override {
     if (count < kSmallestBlock) return plain_->allocate(count);
-    const size_t size = (count + kPage - 1) / kPage * kPage;
+    const size_t size = (count + kGrain - 1) / kGrain * kGrain;
     void *start = take(size);
     if (!start) return plain_->allocate(count);  // which says that memory is out
     return {start, start, &give_back, c10::Device(c10::DeviceType::CPU)};
