@@ -97,7 +97,7 @@ kino_status kino_least_squares(const kino_tensor *a, const kino_tensor *b, kino_
 kino_status kino_linear(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *bias,
                         kino_tensor **out) noexcept {
   KINO_GUARD(give(out, widened(x->value, weight->value, maybe(bias), [](const auto &x, const auto &w, const auto &b) {
-                    return at::linear(x, w, b);
+                    return suits_onednn(x, w, b) ? onednn_linear(x, w, b) : at::linear(x, w, b);
                   })))
 }
 kino_status kino_convolution(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *bias,

@@ -49,6 +49,10 @@ void with_type(at::ScalarType type, const Body &body) {
 // The tensor, or a copy whose last axis lies next to each other.
 inline at::Tensor with_unit_stride(const at::Tensor &t) { return t.stride(-1) == 1 ? t : t.contiguous(); }
 
+// Whether x [..., inputs] and weights [outputs, inputs] are multiplied faster by oneDNN than by LibTorch's linear layer.
+bool suits_onednn(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias);
+at::Tensor onednn_linear(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias);
+
 at::Tensor gelu_tanh(const at::Tensor &x);  // by our kernel on the CPU
 
 // Of frames [N, C, F, H, W] with kernels [O, C, reach, 3, 3], one zero around each frame: `before` frames of zeros

@@ -105,7 +105,8 @@ struct WorkloadFactory {
     var configuration = Self.wan
     configuration.layerCount = layerCount
     let registry = ParameterRegistry(
-      seed: 1, isTrainable: false, computeType: dtype, quantizes: precision == .int8)
+      seed: 1, isTrainable: false, computeType: dtype,
+      productWeights: precision == .int8 ? .int8 : .packed)
     let model = DiffusionTransformer(registry.root, configuration: configuration)
     let x = noise([1, configuration.inputChannels] + latents)
     let text = withoutGradient {

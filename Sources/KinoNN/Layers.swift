@@ -4,6 +4,7 @@ public import KinoTensor
 public struct Linear: Sendable {
   private enum Product {
     case plain(Tensor)
+    case packed(PackedMatrix)
     case quantized(QuantizedMatrix)
   }
 
@@ -11,7 +12,7 @@ public struct Linear: Sendable {
   /// `[outputs]`.
   public let bias: Tensor?
 
-  /// `[outputs, inputs]`; `nil` where it was rounded to 8-bit numbers.
+  /// `[outputs, inputs]`; `nil` where it was packed, or rounded to 8-bit numbers.
   public var weight: Tensor? {
     if case .plain(let weight) = product { weight } else { nil }
   }
@@ -25,17 +26,28 @@ public struct Linear: Sendable {
   ///   - bias: Whether there is a bias.
   ///   - initializer: How `weight` starts.
   ///   - precision: How they may be stored.
-  ///   - isQuantizable: Whether `weight` may become 8-bit numbers, if the scope asks for them.
+  ///   - isLarge: Whether `weight` is kept as the scope says, ``ParameterScope/productWeights``.
   public init(
     _ scope: ParameterScope, inputs: Int, outputs: Int, bias: Bool = true,
     initializer: Initializer = .xavierUniform, precision: ParameterScope.Precision = .compute,
-    isQuantizable: Bool = false
+    isLarge: Bool = false
   ) {
-    let isQuantized = isQuantizable && scope.quantizes
-    let weight = scope.parameter(
-      "weight", shape: [outputs, inputs], initializer: initializer,
-      precision: isQuantized ? .stored : precision)
-    product = isQuantized ? .quantized(QuantizedMatrix(weight)) : .plain(weight)
+    func weight(_ precision: ParameterScope.Precision) -> Tensor {
+      scope.parameter(
+        "weight", shape: [outputs, inputs], initializer: initializer, precision: precision)
+    }
+    switch isLarge ? scope.productWeights : .plain {
+    case .plain: product = .plain(weight(precision))
+    case .packed:
+      let stored = weight(.stored)
+      let converted = stored.cast(to: scope.computeType ?? stored.dtype)
+      let packed = PackedMatrix(converted)
+      product = packed.map { .packed($0) } ?? .plain(converted)
+      if packed != nil || converted.dtype != stored.dtype { scope.release("weight") }
+    case .int8:
+      product = .quantized(QuantizedMatrix(weight(.stored)))
+      scope.release("weight")
+    }
     self.bias =
       bias
       ? scope.parameter("bias", shape: [outputs], initializer: .zeros, precision: precision) : nil
@@ -46,6 +58,7 @@ public struct Linear: Sendable {
     switch product {
     case .plain(let weight):
       x.linear(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))
+    case .packed(let matrix): matrix.linear(x, bias: bias?.cast(to: x.dtype))
     case .quantized(let matrix): matrix.linear(x, bias: bias)
     }
   }
@@ -54,6 +67,7 @@ public struct Linear: Sendable {
   public func gelu(_ x: Tensor) -> Tensor {
     switch product {
     case .plain: self(x).geluTanh()
+    case .packed(let matrix): matrix.linear(x, bias: bias?.cast(to: x.dtype), appliesGELU: true)
     case .quantized(let matrix): matrix.linear(x, bias: bias, appliesGELU: true)
     }
   }

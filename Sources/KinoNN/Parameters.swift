@@ -1,5 +1,16 @@
 public import KinoTensor
 
+/// How a network that is not trained keeps the weights of its large products.
+public enum ProductWeights: Sendable {
+  /// As they were stored, or converted to the compute type; on the CPU they stay in the file's pages if
+  /// no conversion is needed.
+  case plain
+  /// Copied in the order in which the processor multiplies them fastest, where that brings something.
+  case packed
+  /// Rounded to 8-bit numbers.
+  case int8
+}
+
 /// Where a network's parameters come from, and the list of them once it is built.
 ///
 /// A network is a struct of tensors. Its initialiser asks a ``ParameterScope`` for each one by its
@@ -13,20 +24,19 @@ public import KinoTensor
 public final class ParameterRegistry {
   private enum Source {
     case initial(seed: UInt64)
-    case stored(names: Set<String>, lookup: (String) -> Tensor?)
+    case stored(names: Set<String>, lookup: (String) -> Tensor?, release: (String) -> Void)
   }
 
   private let source: Source
   private let isTrainable: Bool
   /// The type that weights of large products are converted to; `nil` keeps what is stored.
-  private let computeType: DType?
-  /// Whether layers that allow it keep their weights as 8-bit numbers.
-  let quantizes: Bool
+  let computeType: DType?
+  let productWeights: ProductWeights
   private var mismatch = ParameterMismatch()
   private var seen: Set<String> = []
 
-  /// Every parameter that the network keeps, in the order it asked for them: those that it rounds to 8-bit
-  /// numbers are not held here.
+  /// Every parameter that the network keeps, in the order it asked for them: those that it packs or rounds
+  /// are not held here.
   public private(set) var parameters: [(key: String, value: Tensor)] = []
 
   /// Initialises parameters from a seed; each depends on the seed and its own key alone.
@@ -35,13 +45,14 @@ public final class ParameterRegistry {
   ///   - seed: Where the numbers start.
   ///   - isTrainable: Whether parameters record gradients; they are float32 then.
   ///   - computeType: Converts the weights of large products of a network that is not trained.
-  ///   - quantizes: Whether layers that allow it keep their weights as 8-bit numbers.
+  ///   - productWeights: How layers that allow it keep their weights.
   public init(
-    seed: UInt64, isTrainable: Bool = true, computeType: DType? = nil, quantizes: Bool = false
+    seed: UInt64, isTrainable: Bool = true, computeType: DType? = nil,
+    productWeights: ProductWeights = .plain
   ) {
-    precondition(!(isTrainable && quantizes), "8-bit weights cannot be trained")
+    precondition(!isTrainable || productWeights == .plain, "only plain weights can be trained")
     source = .initial(seed: seed)
-    self.quantizes = quantizes
+    self.productWeights = productWeights
     self.isTrainable = isTrainable
     self.computeType = computeType
   }
@@ -54,15 +65,18 @@ public final class ParameterRegistry {
   ///     parameters marked as exact become float32 either way.
   ///   - isTrainable: Whether parameters are float32 copies that record gradients, whatever
   ///     `computeType` says; otherwise they share the checkpoint's storage where types allow.
-  ///   - quantizes: Whether layers that allow it keep their weights as 8-bit numbers.
+  ///   - productWeights: How layers that allow it keep their weights.
   ///   - lookup: The tensor of a key.
+  ///   - release: Told a key whose numbers the network keeps in another form, so that those looked up
+  ///     need not stay in memory.
   public init(
     names: Set<String>, computeType: DType? = nil, isTrainable: Bool = false,
-    quantizes: Bool = false, lookup: @escaping (String) -> Tensor?
+    productWeights: ProductWeights = .plain, lookup: @escaping (String) -> Tensor?,
+    release: @escaping (String) -> Void = { _ in }
   ) {
-    precondition(!(isTrainable && quantizes), "8-bit weights cannot be trained")
-    self.quantizes = quantizes
-    source = .stored(names: names, lookup: lookup)
+    precondition(!isTrainable || productWeights == .plain, "only plain weights can be trained")
+    self.productWeights = productWeights
+    source = .stored(names: names, lookup: lookup, release: release)
     self.computeType = computeType
     self.isTrainable = isTrainable
   }
@@ -73,7 +87,7 @@ public final class ParameterRegistry {
   /// Throws ``ParameterMismatch`` unless checkpoint and network have the same keys and shapes.
   public func validate() throws(ParameterMismatch) {
     var found = mismatch
-    if case .stored(let names, _) = source {
+    if case .stored(let names, _, _) = source {
       found.unused = names.subtracting(seen).sorted()
     }
     if !found.isEmpty { throw found }
@@ -96,7 +110,7 @@ public final class ParameterRegistry {
     case .initial(let seed):
       let value = initializer.tensor(shape: shape, seed: seed, key: key)
       return isTrainable || precision != .compute ? value : value.cast(to: computeType ?? .float32)
-    case .stored(_, let lookup):
+    case .stored(_, let lookup, _):
       // Stands in for what is missing, so that one report can name every fault; holds one number.
       let placeholder = { Tensor.zeros(shape.map { _ in 1 }).expanded(to: shape) }
       guard let stored = lookup(key) else {
@@ -107,13 +121,23 @@ public final class ParameterRegistry {
         mismatch.misshaped.append("\(key): expected \(shape), found \(stored.shape)")
         return placeholder()
       }
-      if isTrainable { return stored.cast(to: .float32).copied() }
-      switch precision {
-      case .exact: return stored.cast(to: .float32)
-      case .stored: return stored
-      case .compute: return stored.cast(to: computeType ?? stored.dtype)
+      if isTrainable {
+        defer { release(key) }
+        return stored.cast(to: .float32).copied()
       }
+      let dtype =
+        switch precision {
+        case .exact: DType.float32
+        case .stored: stored.dtype
+        case .compute: computeType ?? stored.dtype
+        }
+      defer { if dtype != stored.dtype { release(key) } }
+      return stored.cast(to: dtype)
     }
+  }
+
+  func release(_ key: String) {
+    if case .stored(_, _, let release) = source { release(key) }
   }
 }
 
@@ -125,7 +149,7 @@ public struct ParameterScope {
     case compute
     /// Stays float32: norms, modulation, timestep embeddings.
     case exact
-    /// Stays as it is: weights about to be rounded in another way.
+    /// Stays as it is: weights about to be packed or rounded.
     case stored
   }
 
@@ -138,8 +162,11 @@ public struct ParameterScope {
     ParameterScope(registry: registry, path: path.isEmpty ? name : "\(path).\(name)")
   }
 
-  /// Whether layers that allow it keep their weights as 8-bit numbers.
-  public var quantizes: Bool { registry.quantizes }
+  /// How layers that allow it keep their weights.
+  public var productWeights: ProductWeights { registry.productWeights }
+
+  /// The type that weights of large products are converted to; `nil` keeps what is stored.
+  var computeType: DType? { registry.computeType }
 
   /// The scope of a numbered child.
   public subscript(index: Int) -> ParameterScope { self["\(index)"] }
@@ -151,6 +178,9 @@ public struct ParameterScope {
     registry.take(
       self[name].path, shape: shape, initializer: initializer, precision: precision)
   }
+
+  /// Tells that the numbers of a stored parameter are kept in another form from now on.
+  func release(_ name: String) { registry.release(self[name].path) }
 }
 
 /// How a checkpoint differs from the network it was loaded into.

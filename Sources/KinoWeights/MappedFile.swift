@@ -62,6 +62,16 @@ package final class MappedFile: @unchecked Sendable {
     }
   }
 
+  /// Lets the system take back the memory of a part, but for pages that it shares with its neighbours; they
+  /// are read from the file again when touched. Changes made in place may be lost.
+  func releasePages(of part: UnsafeRawBufferPointer) {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    guard let start, let first = part.baseAddress else { return }
+    let begin = (first - UnsafeRawPointer(start) + page - 1) / page * page
+    let end = (first - UnsafeRawPointer(start) + part.count) / page * page
+    if begin < end { madvise(start + begin, end - begin, MADV_DONTNEED) }
+  }
+
   /// The modification time, as text to compare.
   var stamp: String { "\(modified.tv_sec).\(modified.tv_nsec)" }
 

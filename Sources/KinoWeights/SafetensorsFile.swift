@@ -68,6 +68,12 @@ public final class SafetensorsFile: Sendable {
       rebasing: mapping.bytes[dataStart + range.lowerBound..<dataStart + range.upperBound])
   }
 
+  /// Lets the system take back the memory that a tensor's bytes occupy: they are read from the file again
+  /// if anyone touches them. Changes made in place may be lost.
+  func releasePages(of name: String) throws(WeightsError) {
+    mapping.releasePages(of: try bytes(of: name))
+  }
+
   private static func headerLength(_ mapping: MappedFile) throws(WeightsError) -> Int {
     guard mapping.byteCount >= 8 else {
       throw WeightsError(

@@ -20,43 +20,44 @@ extension WeightSet {
   ///   - computeType: Converts the weights of large products; nil keeps the stored type.
   ///   - device: Where parameters go; on the CPU they stay in the file's pages.
   ///   - isTrainable: Whether parameters are float32 copies that collect gradients.
-  ///   - quantizes: Whether layers that allow it keep their weights as 8-bit numbers; on the CPU alone.
+  ///   - productWeights: How layers that allow it keep their weights; other than plain on the CPU alone.
   ///   - build: Makes the network from the scope it is given.
   /// - Returns: What `build` made.
   /// - Throws: ``WeightsError``: `keyMismatch` lists missing, unused and mis-shaped keys together.
   public func load<Network>(
     keys: KeyMap? = nil, aliases: [String: String] = [:], computeType: DType? = nil,
-    device: Device = .cpu, isTrainable: Bool = false, quantizes: Bool = false,
+    device: Device = .cpu, isTrainable: Bool = false, productWeights: ProductWeights = .plain,
     _ build: (ParameterScope) throws -> Network
   ) throws -> Network {
     try loadWithParameters(
       keys: keys, aliases: aliases, computeType: computeType, device: device,
-      isTrainable: isTrainable, quantizes: quantizes, build
+      isTrainable: isTrainable, productWeights: productWeights, build
     ).network
   }
 
-  /// Builds a network as ``load(keys:aliases:computeType:device:isTrainable:quantizes:_:)`` does, and lists its
+  /// Builds a network as ``load(keys:aliases:computeType:device:isTrainable:productWeights:_:)`` does, and lists its
   /// parameters.
   ///
   /// The list is in the order the network asked for them, for optimisers and checkpoints.
   ///
-  /// - Throws: ``WeightsError``, as ``load(keys:aliases:computeType:device:isTrainable:quantizes:_:)``.
+  /// - Throws: ``WeightsError``, as ``load(keys:aliases:computeType:device:isTrainable:productWeights:_:)``.
   public func loadWithParameters<Network>(
     keys: KeyMap? = nil, aliases: [String: String] = [:], computeType: DType? = nil,
-    device: Device = .cpu, isTrainable: Bool = false, quantizes: Bool = false,
+    device: Device = .cpu, isTrainable: Bool = false, productWeights: ProductWeights = .plain,
     _ build: (ParameterScope) throws -> Network
   ) throws -> (network: Network, parameters: [(key: String, value: Tensor)]) {
     let names = try storedNames(keys: keys, aliases: aliases)
     let failure = FirstFailure()
     let registry = ParameterRegistry(
       names: Set(names.keys), computeType: computeType, isTrainable: isTrainable,
-      quantizes: quantizes
-    ) { key in
-      guard let name = names[key] else { return nil }
-      return failure.catching { () throws(WeightsError) in
-        try tensor(named: name).moved(to: device)
-      }
-    }
+      productWeights: productWeights,
+      lookup: { key in
+        guard let name = names[key] else { return nil }
+        return failure.catching { () throws(WeightsError) in
+          try tensor(named: name).moved(to: device)
+        }
+      },
+      release: { key in names[key].map(releasePages) })
     let network = try build(registry.root)
     if let error = failure.error { throw error }
     do {
@@ -94,6 +95,10 @@ extension WeightSet {
 
   // MARK: - Internal
 
+  private func releasePages(of name: String) {
+    try? file(of: name).releasePages(of: name)
+  }
+
   /// Returns the name in the file for each of our keys.
   ///
   /// An alias is dropped when the key it stands in for is there itself: some exports write a
@@ -125,7 +130,7 @@ extension WeightSet {
 extension ParameterRegistry {
   /// Takes parameters from a checkpoint's weights; faults show in ``ParameterRegistry/validate()``.
   ///
-  /// ``WeightSet/load(keys:aliases:computeType:device:isTrainable:quantizes:_:)`` also says why a tensor could not be
+  /// ``WeightSet/load(keys:aliases:computeType:device:isTrainable:productWeights:_:)`` also says why a tensor could not be
   /// read; here it counts as missing. `aliases` are our keys with the key to look under when the
   /// first is absent.
   public convenience init(

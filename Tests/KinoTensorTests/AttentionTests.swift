@@ -28,18 +28,6 @@ import Testing
     Example(queries: 20, keys: 30, width: 24), Example(batch: 1, queries: 5, keys: 6, width: 272),
   ]
 
-  static let levels = Engine.KernelLevel.allCases.filter {
-    $0.rawValue <= Engine.kernelLevel.rawValue
-  }
-
-  private func at<Result>(_ level: Engine.KernelLevel, _ body: () -> Result) -> Result {
-    let before = Engine.kernelLevel
-    defer { Engine.kernelLevel = before }
-    Engine.kernelLevel = level
-    #expect(Engine.kernelLevel == level)
-    return body()
-  }
-
   /// `[B, heads, L, D]` with the heads of a token next to each other, as the layers make it.
   private func tokens(_ source: inout RandomSource, _ example: Example, _ length: Int) -> Tensor {
     (source.normal([example.batch, length, example.heads, example.width]) * 1.5)
@@ -76,7 +64,7 @@ import Testing
       let expected = run(leaves.map { $0.cast(to: .float64) }, upstream) {
         definition($0, bias: bias)
       }
-      for level in Self.levels {
+      for level in Engine.KernelLevel.runnable {
         let found = at(level) {
           run(leaves, upstream) {
             scaledDotProductAttention(queries: $0[0], keys: $0[1], values: $0[2], bias: bias)
@@ -104,7 +92,7 @@ import Testing
     )
     let hidden = Tensor((0..<70).map { $0 < 40 ? 0 : -Float.infinity }, shape: [1, 1, 1, 70])
       .cast(to: .bfloat16)
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       func attention(_ q: Tensor, bias: Tensor? = nil) -> Tensor {
         at(level) { scaledDotProductAttention(queries: q, keys: k, values: v, bias: bias) }
       }
@@ -125,16 +113,15 @@ import Testing
   }
 
   @Test func `The result does not depend on the thread count, nor on the other samples`() {
-    let before = Engine.threadCount
-    defer { Engine.threadCount = before }
     var source = RandomSource(seed: 3)
     let example = Example(queries: 200, keys: 150, width: 64)
     let leaves = [200, 150, 150].map { tokens(&source, example, $0) }
     let upstream = tokens(&source, example, 200)
     let results = [1, 2].map { threads in
-      Engine.threadCount = threads
-      return run(leaves, upstream) {
-        scaledDotProductAttention(queries: $0[0], keys: $0[1], values: $0[2])
+      withThreads(threads) {
+        run(leaves, upstream) {
+          scaledDotProductAttention(queries: $0[0], keys: $0[1], values: $0[2])
+        }
       }
     }
     for (one, two) in zip(results[0], results[1]) { #expect(one.equals(two).all()) }

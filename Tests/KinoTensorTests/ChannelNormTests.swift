@@ -21,16 +21,6 @@ import Testing
     }
   }
 
-  private static let levels = AttentionTests.levels
-
-  private func at<Result>(_ level: Engine.KernelLevel, _ body: () -> Result) -> Result {
-    let before = Engine.kernelLevel
-    defer { Engine.kernelLevel = before }
-    Engine.kernelLevel = level
-    #expect(Engine.kernelLevel == level)
-    return body()
-  }
-
   /// The result and the gradients of input and gain.
   private func run(_ x: Tensor, _ gain: Tensor, _ upstream: Tensor, silu: Bool, isFused: Bool)
     -> [Tensor]
@@ -48,7 +38,7 @@ import Testing
     var source = RandomSource(seed: 99)
     let upstream = source.normal(x.shape).cast(to: x.dtype)
     let expected = run(x, gain, upstream, silu: silu, isFused: false)
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) { run(x, gain, upstream, silu: silu, isFused: true) }
       #expect(found.count == 3 && found.map(\.dtype) == expected.map(\.dtype))
       for (index, name) in ["value", "input gradient", "gain gradient"].enumerated() {
@@ -110,7 +100,7 @@ import Testing
     let x = source.normal([1, 16, 3, 3])
     let mask = Tensor([Float(0), 1, 1, 0, 1, 1, 1, 0, 1], shape: [1, 1, 3, 3])
     compare(x * mask, source.normal([16, 1, 1]), silu: true, tolerance: 2e-6)
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) {
         run(
           .zeros([1, 16, 2, 2]), .ones([16, 1, 1]), .ones([1, 16, 2, 2]), silu: true, isFused: true)
@@ -130,7 +120,7 @@ import Testing
         let gain = Tensor.ones([channels, 1, 1])
         for silu in [false, true] {
           let expected = x.channelNormalized(gain: gain, appliesSiLU: silu, isFused: false)
-          for level in Self.levels {
+          for level in Engine.KernelLevel.runnable {
             let found = at(level) { x.channelNormalized(gain: gain, appliesSiLU: silu) }
             #expect(found.isFinite().equals(expected.isFinite()).all(), "\(level) \(channels)")
             let nan = { (t: Tensor) in t.floats().map(\.isNaN) }
@@ -144,7 +134,7 @@ import Testing
 
   @Test func `NaN reaches the gradients`() {
     let x = Tensor([Float.nan, 1, 1, 1], shape: [1, 4, 1, 1])
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) {
         run(x, .ones([4, 1, 1]), .ones([1, 4, 1, 1]), silu: true, isFused: true)
       }

@@ -29,16 +29,6 @@ import Testing
     Example(frames: 1, past: 2, size: (5, 7)), Example(inputs: 12, outputs: 20, past: 1),
   ]
 
-  private static let levels = AttentionTests.levels
-
-  private func at<Result>(_ level: Engine.KernelLevel, _ body: () -> Result) -> Result {
-    let before = Engine.kernelLevel
-    defer { Engine.kernelLevel = before }
-    Engine.kernelLevel = level
-    #expect(Engine.kernelLevel == level)
-    return body()
-  }
-
   private struct Operands {
     var x: Tensor
     var past: Tensor?
@@ -82,7 +72,7 @@ import Testing
   func `Values and gradients agree with LibTorch's in float64`(example: Example) {
     let operands = Operands(example, seed: 1)
     let expected = operands.cast(to: .float64).run()
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) { operands.run() }
       #expect(found.count == 4 && expected.count == 4)
       for (index, name) in ["value", "input gradient", "weight gradient", "bias gradient"]
@@ -96,7 +86,7 @@ import Testing
   @Test func `bfloat16 loses no more than its own rounding`() {
     let operands = Operands(Example(inputs: 32, past: 2), seed: 2).cast(to: .bfloat16)
     let expected = operands.cast(to: .float64).run()
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) { operands.run() }
       for (found, expected) in zip(found, expected) {
         #expect(found.dtype == .bfloat16)
@@ -164,7 +154,7 @@ import Testing
       $0.upsampledNearest(to: [height * 2, width * 2])
         .convolved(weight: $1, bias: $2, stride: [1, 1], padding: [1, 1])
     }
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) { run(.float32) { $0.doubledAndConvolved(weight: $1, bias: $2) } }
       #expect(found.count == 4 && found[0].shape == upstream.shape)
       for (found, expected) in zip(found, expected) {
@@ -185,12 +175,11 @@ import Testing
   }
 
   @Test func `The thread count changes no number`() {
-    let before = Engine.threadCount
-    defer { Engine.threadCount = before }
     let operands = Operands(Example(samples: 2, inputs: 48, outputs: 72, size: (30, 26)), seed: 6)
     let results = [1, 2].map { threads in
-      Engine.threadCount = threads
-      return operands.run().map { $0.floats() }
+      withThreads(threads) {
+        operands.run().map { $0.floats() }
+      }
     }
     #expect(results[0] == results[1])
   }

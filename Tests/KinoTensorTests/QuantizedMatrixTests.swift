@@ -18,13 +18,6 @@ import Testing
     Size(rows: 241, inputs: 130, outputs: 130),
   ]
 
-  private func at<Result>(_ level: Engine.KernelLevel, _ body: () -> Result) -> Result {
-    let before = Engine.kernelLevel
-    defer { Engine.kernelLevel = before }
-    Engine.kernelLevel = level
-    return body()
-  }
-
   /// Whole numbers up to 127 and the scale of every row.
   private func rounded(_ x: Tensor) -> (whole: Tensor, scale: Tensor) {
     let top = x.abs().max(along: -1, keepingDimensions: true)
@@ -49,7 +42,7 @@ import Testing
     let expected =
       left.whole.matmul(right.whole.transposed(0, 1)) * left.scale
       * right.scale.reshaped(to: 1, size.outputs) + bias
-    let results = AttentionTests.levels.map { level in
+    let results = Engine.KernelLevel.runnable.map { level in
       at(level) { QuantizedMatrix(weight).linear(x, bias: bias) }
     }
     for result in results {
@@ -79,7 +72,7 @@ import Testing
   @Test("GELU after the product is GELU of the product")
   func gelu() {
     let (x, weight, bias) = operands(Size(rows: 9, inputs: 40, outputs: 66))
-    for level in AttentionTests.levels {
+    for level in Engine.KernelLevel.runnable {
       at(level) {
         let matrix = QuantizedMatrix(weight)
         expectClose(
@@ -97,7 +90,7 @@ import Testing
     values[3] = .nan
     values[20 + 7] = -.infinity
     for index in 40..<60 { values[index] = index == 41 ? 1e-44 : 0 }
-    for level in AttentionTests.levels {
+    for level in Engine.KernelLevel.runnable {
       let rows = at(level) {
         QuantizedMatrix(weight).linear(Tensor(values, shape: [4, 20]), bias: bias).floats()
       }

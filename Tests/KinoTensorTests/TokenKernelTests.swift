@@ -26,15 +26,6 @@ import Testing
     }
   }
 
-  private static let levels = AttentionTests.levels
-
-  private func at<Result>(_ level: Engine.KernelLevel, _ body: () -> Result) -> Result {
-    let before = Engine.kernelLevel
-    defer { Engine.kernelLevel = before }
-    Engine.kernelLevel = level
-    return body()
-  }
-
   /// The result for `leaves`, and their gradients.
   private func run(
     _ leaves: [Tensor], upstream: Tensor, _ body: ([Tensor]) -> Tensor
@@ -49,7 +40,7 @@ import Testing
     _ leaves: [Tensor], upstream: Tensor, tolerance: Double, _ body: ([Tensor], Bool) -> Tensor
   ) {
     let expected = run(leaves, upstream: upstream) { body($0, false) }
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) { run(leaves, upstream: upstream) { body($0, true) } }
       #expect(found.count == leaves.count + 1)
       #expect(found.map(\.dtype) == expected.map(\.dtype))
@@ -138,7 +129,7 @@ import Testing
     let x = concatenate([edges, source.normal([40_000]) * 3], along: 0).cast(to: dtype)
     // LibTorch's own in float64, which our kernel leaves to it.
     let expected = run([x.cast(to: .float64)], upstream: .ones([40_009])) { $0[0].geluTanh() }
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) { run([x], upstream: .ones([40_009])) { $0[0].geluTanh() } }
       for (found, expected) in zip(found, expected) {
         expectClose(
@@ -166,8 +157,6 @@ import Testing
   }
 
   @Test func `The results do not depend on the thread count`() {
-    let before = Engine.threadCount
-    defer { Engine.threadCount = before }
     var source = RandomSource(seed: 5)
     let shape = [1, 700, 48]
     let index = Tensor((0..<700).map { Int64($0 % 2) }, shape: [1, 700])
@@ -178,14 +167,15 @@ import Testing
     ]
     let upstream = source.normal(shape)
     let results = [1, 2].map { threads in
-      Engine.threadCount = threads
-      return run(leaves, upstream: upstream) { leaves in
-        let x = leaves[0].modulatedNorm(
-          shift: leaves[1], scale: leaves[2], index: index, epsilon: 1e-6, dtype: .bfloat16)
-        let y = x.rmsNormalized(
-          weight: leaves[3], epsilon: 1e-6, rotation: (angles.cos(), angles.sin()))
-        return leaves[0].adding(y, gate: leaves[1], index: index)
-      }.map { $0.floats() }
+      withThreads(threads) {
+        run(leaves, upstream: upstream) { leaves in
+          let x = leaves[0].modulatedNorm(
+            shift: leaves[1], scale: leaves[2], index: index, epsilon: 1e-6, dtype: .bfloat16)
+          let y = x.rmsNormalized(
+            weight: leaves[3], epsilon: 1e-6, rotation: (angles.cos(), angles.sin()))
+          return leaves[0].adding(y, gate: leaves[1], index: index)
+        }.map { $0.floats() }
+      }
     }
     #expect(results[0] == results[1])
   }
@@ -193,7 +183,7 @@ import Testing
   @Test func `NaN stays with its token`() {
     let x = Tensor([Float.nan, 1, 2, 3, 1, 2, 3, 4], shape: [1, 2, 4])
     let rows = Tensor.ones([1, 1, 4])
-    for level in Self.levels {
+    for level in Engine.KernelLevel.runnable {
       let found = at(level) {
         [
           x.modulatedNorm(shift: rows, scale: rows, epsilon: 1e-6, dtype: .bfloat16),

@@ -1,6 +1,7 @@
 import Foundation
 import KinoNN
 import KinoTensor
+import KinoTestSupport
 import KinoWeights
 import Testing
 
@@ -175,6 +176,24 @@ struct NetworkLoadingTests {
     #expect(
       weightsError { _ = try WeightSet(inFolder: folder.url).load { _ in } }?.details
         .contains("4 not used by the model") == true)
+  }
+
+  @Test(arguments: [ProductWeights.packed, .int8])
+  func `weights kept in another form leave the file readable`(form: ProductWeights) throws {
+    let folder = try TemporaryFolder()
+    var source = RandomSource(seed: 3)
+    // Larger than a page, so that there are pages to give back.
+    let stored = source.normal([64, 96])
+    try WeightSet.write([(key: "weight", value: stored)], to: folder.url)
+    let set = try WeightSet(inFolder: folder.url)
+    let (layer, parameters) = try set.loadWithParameters(
+      computeType: .bfloat16, productWeights: form
+    ) { Linear($0, inputs: 96, outputs: 64, bias: false, isLarge: true) }
+    #expect(parameters.isEmpty)
+    let x = source.normal([5, 96]).cast(to: .bfloat16)
+    let expected = x.linear(weight: stored.cast(to: .bfloat16)).cast(to: .float32)
+    expectClose(layer(x).cast(to: .float32), expected, tolerance: 2e-2)
+    #expect(try set.tensor(named: "weight").floats() == stored.floats())
   }
 
   @Test func `trainable parameters are copies that collect gradients`() throws {

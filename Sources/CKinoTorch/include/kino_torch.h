@@ -163,6 +163,13 @@ kino_status kino_least_squares(const kino_tensor *a, const kino_tensor *b,
                                kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_linear(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable bias,
                         kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// Whether `kino_packed_linear` is faster than `kino_linear` for this matrix on this processor.
+bool kino_packs_matrix(const kino_tensor *weight) KINO_NOEXCEPT;
+// Puts a matrix [outputs, inputs] in the order in which `kino_packed_linear` reads it; its type stays.
+kino_status kino_pack_matrix(const kino_tensor *weight, kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// As `kino_linear` for `x` of the matrix's type, without a gradient; then the tanh form of GELU if asked.
+kino_status kino_packed_linear(const kino_tensor *x, const kino_tensor *packed, const kino_tensor *_Nullable bias,
+                               bool applies_gelu, kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // Packs a matrix [outputs, inputs] as 8-bit numbers for `kino_quantized_linear`.
 kino_status kino_quantize_matrix(const kino_tensor *weight, kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // As `kino_linear`, without a gradient; then the tanh form of GELU if asked.

@@ -2,6 +2,9 @@ import Foundation
 
 /// What this machine has.
 enum MachineMemory {
+  /// All bytes of its memory.
+  static var physicalBytes: Int { Int(ProcessInfo.processInfo.physicalMemory) }
+
   /// Bytes that programs can still take without swapping; `nil` where the system does not tell.
   static var availableBytes: Int? {
     #if os(Linux)
@@ -12,7 +15,7 @@ enum MachineMemory {
       return kilobytes * 1024
     #else
       // macOS has no such figure: it compresses and drops memory as needed.
-      return Int(ProcessInfo.processInfo.physicalMemory / 4 * 3)
+      return physicalBytes / 4 * 3
     #endif
   }
 }

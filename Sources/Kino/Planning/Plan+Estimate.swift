@@ -86,12 +86,7 @@ extension Model {
       (weights.textEncoder, width),
     ]
     return sets.reduce(0) { sum, part in
-      sum
-        + part.0.tensors.reduce(0) { sum, tensor in
-          // Converted numbers lie beside the file's pages.
-          let isConverted = tensor.type.byteWidth != part.1
-          return sum + tensor.elementCount * part.1 + (isConverted ? tensor.byteCount : 0)
-        }
+      sum + part.0.tensors.reduce(0) { $0 + $1.elementCount * part.1 }
     }
   }
 }

@@ -1,6 +1,7 @@
 import Foundation
 internal import KinoDiffusion
 internal import KinoModels
+internal import KinoNN
 internal import KinoTensor
 internal import KinoWeights
 
@@ -72,8 +73,19 @@ extension Model {
 
   func loadTransformer(_ precision: Precision, _ device: Device) throws -> DiffusionTransformer {
     try weights.transformer.load(
-      computeType: precision.computeType, device: device, quantizes: precision == .int8
+      computeType: precision.computeType, device: device,
+      productWeights: productWeights(precision, device)
     ) { DiffusionTransformer($0, configuration: transformer) }
+  }
+
+  /// Packs the transformer's weights unless the copy would take more than half of this machine's memory:
+  /// plain ones may stay in the file's pages, which the system can take back.
+  private func productWeights(_ precision: Precision, _ device: Device) -> ProductWeights {
+    if precision == .int8 { return .int8 }
+    let bytes = weights.transformer.tensors.reduce(0) {
+      $0 + $1.elementCount * precision.computeType.byteCount
+    }
+    return device == .cpu && bytes <= MachineMemory.physicalBytes / 2 ? .packed : .plain
   }
 
   func loadAutoencoder(_ precision: Precision, _ device: Device) throws -> VideoAutoencoder {

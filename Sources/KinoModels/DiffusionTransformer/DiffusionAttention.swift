@@ -21,7 +21,7 @@ struct AttentionProjections: Sendable {
   init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
     let width = configuration.width
     func linear(_ scope: ParameterScope) -> Linear {
-      Linear(scope, inputs: width, outputs: width, isQuantizable: true)
+      Linear(scope, inputs: width, outputs: width, isLarge: true)
     }
     headCount = configuration.headCount
     queries = linear(scope["to_q"])

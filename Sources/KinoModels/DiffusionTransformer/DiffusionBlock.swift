@@ -43,8 +43,8 @@ struct FeedForward: Sendable {
   init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
     let (width, hidden) = (configuration.width, configuration.feedForwardWidth)
     expansion = Linear(
-      scope["net"][0]["proj"], inputs: width, outputs: hidden, isQuantizable: true)
-    contraction = Linear(scope["net"][2], inputs: hidden, outputs: width, isQuantizable: true)
+      scope["net"][0]["proj"], inputs: width, outputs: hidden, isLarge: true)
+    contraction = Linear(scope["net"][2], inputs: hidden, outputs: width, isLarge: true)
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor { contraction(expansion.gelu(x)) }
