@@ -2,7 +2,7 @@ import KinoTensor
 import KinoTestSupport
 import Testing
 
-/// Attention in bfloat16 at every level of instructions, against its definition in float64.
+/// Attention in both types at every level of instructions, against its definition in float64.
 @Suite(.serialized) struct AttentionTests {
   struct Example: Sendable, CustomTestStringConvertible {
     var batch = 2
@@ -29,10 +29,17 @@ import Testing
   ]
 
   /// `[B, heads, L, D]` with the heads of a token next to each other, as the layers make it.
-  private func tokens(_ source: inout RandomSource, _ example: Example, _ length: Int) -> Tensor {
+  private func tokens(
+    _ source: inout RandomSource, _ example: Example, _ length: Int, _ dtype: DType
+  ) -> Tensor {
     (source.normal([example.batch, length, example.heads, example.width]) * 1.5)
-      .cast(to: .bfloat16).transposed(1, 2)
+      .cast(to: dtype).transposed(1, 2)
   }
+
+  private static let types = [DType.bfloat16, .float32]
+
+  /// What rounding to the type may do to a result.
+  private func tolerance(_ dtype: DType) -> Double { dtype == .bfloat16 ? 1e-2 : 3e-6 }
 
   private func definition(_ x: [Tensor], bias: Tensor?) -> Tensor {
     let scale = 1 / Double(x[0].size(3)).squareRoot()
@@ -50,17 +57,17 @@ import Testing
     return [y.detached()] + inputs.compactMap(\.gradient)
   }
 
-  @Test(arguments: examples)
-  func `Values and gradients agree with the definition`(example: Example) {
+  @Test(arguments: examples, types)
+  func `Values and gradients agree with the definition`(example: Example, dtype: DType) {
     var source = RandomSource(seed: 1)
     let leaves = [example.queries, example.keys, example.keys].map {
-      tokens(&source, example, $0)
+      tokens(&source, example, $0, dtype)
     }
-    let upstream = tokens(&source, example, example.queries)
+    let upstream = tokens(&source, example, example.queries, dtype)
     for shared in [false, true] {
       let bias =
         example.hasBias
-        ? source.normal([shared ? 1 : example.batch, 1, 1, example.keys]).cast(to: .bfloat16) : nil
+        ? source.normal([shared ? 1 : example.batch, 1, 1, example.keys]).cast(to: dtype) : nil
       let expected = run(leaves.map { $0.cast(to: .float64) }, upstream) {
         definition($0, bias: bias)
       }
@@ -74,24 +81,26 @@ import Testing
           let (found, expected) = (found[index].cast(to: .float32), expected[index])
           if example.keys == 1 && (index == 1 || index == 2) {
             // One key is always taken whole: nothing depends on it.
-            #expect(found.abs().max().item() < 1e-2)
+            #expect(found.abs().max().item() < tolerance(dtype))
             continue
           }
-          expectClose(found, expected.cast(to: .float32), tolerance: 1e-2, "\(name), \(level)")
+          expectClose(
+            found, expected.cast(to: .float32), tolerance: tolerance(dtype), "\(name), \(level)")
         }
       }
     }
   }
 
-  @Test func `Large logits, hidden keys and NaN`() {
+  @Test(arguments: types)
+  func `Large logits, hidden keys and NaN`(dtype: DType) {
     var source = RandomSource(seed: 2)
     let example = Example(batch: 1, heads: 1, queries: 50, keys: 70, width: 32)
     let (q, k, v) = (
-      tokens(&source, example, 50) * 30, tokens(&source, example, 70) * 30,
-      tokens(&source, example, 70)
+      tokens(&source, example, 50, dtype) * 30, tokens(&source, example, 70, dtype) * 30,
+      tokens(&source, example, 70, dtype)
     )
     let hidden = Tensor((0..<70).map { $0 < 40 ? 0 : -Float.infinity }, shape: [1, 1, 1, 70])
-      .cast(to: .bfloat16)
+      .cast(to: dtype)
     for level in Engine.KernelLevel.runnable {
       func attention(_ q: Tensor, bias: Tensor? = nil) -> Tensor {
         at(level) { scaledDotProductAttention(queries: q, keys: k, values: v, bias: bias) }
@@ -102,21 +111,22 @@ import Testing
         at(level) {
           scaledDotProductAttention(
             queries: q, keys: k.slice(2, 0..<40), values: v.slice(2, 0..<40))
-        }.cast(to: .float32), tolerance: 1e-2, "\(level)")
+        }.cast(to: .float32), tolerance: tolerance(dtype), "\(level)")
       var values = [Float](repeating: 1, count: 50 * 32)
       values[33] = .nan
-      let spoiled = attention(Tensor(values, shape: [1, 1, 50, 32]).cast(to: .bfloat16))
+      let spoiled = attention(Tensor(values, shape: [1, 1, 50, 32]).cast(to: dtype))
       #expect(!spoiled.slice(2, 1..<2).isFinite().any(), "\(level)")
       #expect(
         spoiled.slice(2, 0..<1).isFinite().all() && spoiled.slice(2, from: 2).isFinite().all())
     }
   }
 
-  @Test func `The result does not depend on the thread count, nor on the other samples`() {
+  @Test(arguments: types)
+  func `The result does not depend on the thread count, nor on the other samples`(dtype: DType) {
     var source = RandomSource(seed: 3)
     let example = Example(queries: 200, keys: 150, width: 64)
-    let leaves = [200, 150, 150].map { tokens(&source, example, $0) }
-    let upstream = tokens(&source, example, 200)
+    let leaves = [200, 150, 150].map { tokens(&source, example, $0, dtype) }
+    let upstream = tokens(&source, example, 200, dtype)
     let results = [1, 2].map { threads in
       withThreads(threads) {
         run(leaves, upstream) {
@@ -130,9 +140,10 @@ import Testing
     #expect(second.equals(results[0][0].slice(0, 1..<2)).all())
   }
 
-  @Test func `Views with gaps give what their copies give`() {
+  @Test(arguments: types)
+  func `Views with gaps give what their copies give`(dtype: DType) {
     var source = RandomSource(seed: 4)
-    let wide = source.normal([2, 4, 60, 64]).cast(to: .bfloat16)
+    let wide = source.normal([2, 4, 60, 64]).cast(to: dtype)
     let views = [
       wide.slice(3, 0..<32), wide.slice(3, 0..<64, step: 2),
       wide.slice(1, 0..<4).slice(2, 7..<60)
