@@ -1,6 +1,6 @@
 // Products of rows with weights, x W^T + b, by oneDNN where LibTorch's own way is slower: for float32 it takes MKL,
-// which uses half the width of the vectors of processors that are not Intel's, and for either type it puts weights
-// into oneDNN's order anew at every call. Packed weights are put in order once.
+// which uses half the width of the vectors of processors that are not Intel's, and for bfloat16 it puts weights into
+// oneDNN's order anew at every call. Packed weights are put in order once.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -60,15 +60,19 @@ struct Linear : torch::autograd::Function<Linear> {
   }
 };
 
-// Whether packed weights of this type are multiplied faster than plain ones.
-bool packs(at::ScalarType type) {
+// Whether MKL's products of float32 leave speed unused; on Intel's processors they were not found to.
+bool beats_mkl(Simd level, Simd lowest) {
 #if defined(__x86_64__)
-  if (!Operations::shared().are_there()) return false;
-  return type == at::kFloat ? highest_simd() >= Simd::avx2
-                            : type == at::kBFloat16 && kino_cpu_multiplies_bfloat16();
+  return level >= lowest && !__builtin_cpu_is("intel") && Operations::shared().are_there();
 #else
   return false;
 #endif
+}
+
+// Whether packed weights of this type are multiplied faster than plain ones.
+bool packs(at::ScalarType type) {
+  if (type == at::kFloat) return beats_mkl(highest_simd(), Simd::avx2);
+  return type == at::kBFloat16 && kino_cpu_multiplies_bfloat16() && Operations::shared().are_there();
 }
 
 at::Tensor packed_linear(const at::Tensor &x, const at::Tensor &packed, const c10::optional<at::Tensor> &bias,
@@ -90,7 +94,7 @@ at::Tensor packed_linear(const at::Tensor &x, const at::Tensor &packed, const c1
 
 bool suits_onednn(const at::Tensor &x, const at::Tensor &weight, const c10::optional<at::Tensor> &bias) {
   const auto fits = [](const at::Tensor &t) { return t.is_cpu() && t.scalar_type() == at::kFloat && t.numel() > 0; };
-  return simd() >= Simd::avx512 && Operations::shared().are_there() && fits(x) && fits(weight) && x.dim() >= 2 &&
+  return beats_mkl(simd(), Simd::avx512) && fits(x) && fits(weight) && x.dim() >= 2 &&
          weight.dim() == 2 && weight.is_contiguous() && x.size(-1) == weight.size(1) &&
          (!bias || (fits(*bias) && bias->numel() == weight.size(0)));
 }
