@@ -53,7 +53,12 @@ struct Linear : torch::autograd::Function<Linear> {
     const auto dy = gradients[0].reshape({-1, weight.size(0)});
     at::Tensor dx, dweight, dbias;
     if (context->needs_input_grad(0)) dx = multiplied(dy, weight.t(), {}).reshape(x.sizes());
-    if (context->needs_input_grad(1)) dweight = multiplied(dy.t(), x.reshape({-1, weight.size(1)}).t(), {});
+    if (context->needs_input_grad(1)) {
+      const auto rows = x.reshape({-1, weight.size(1)});
+      // The first operand is turned in memory: the narrower costs less.
+      dweight = rows.size(1) < dy.size(1) ? multiplied(rows.t(), dy.t(), {}).t().contiguous()
+                                          : multiplied(dy.t(), rows.t(), {});
+    }
     // Without a bias there is no third input to ask about.
     if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) dbias = dy.sum(0);
     return {dx, dweight, dbias};
