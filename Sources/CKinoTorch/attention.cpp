@@ -242,8 +242,8 @@ KINO_WIDE void unpack_lanes(const float *columns, const float *factors, int64_t 
   }
 }
 
-// Two to the power of x: a polynomial on -0.5...0.5, exact to the type's rounding, then the exponent. Minus
-// infinity gives zero; NaN stays, as the second operand of a maximum.
+// Two to the power of x: a polynomial on -0.5...0.5, within a few units of the type's last place, then the
+// exponent. Minus infinity gives zero; NaN stays, as the second operand of a maximum.
 template <typename T>
 KINO_WIDE_INLINE __m512 exp2(__m512 x) {
   x = _mm512_max_ps(_mm512_set1_ps(-200.0f), x);

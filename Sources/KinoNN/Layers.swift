@@ -32,6 +32,8 @@ public struct Linear: Sendable {
     initializer: Initializer = .xavierUniform, precision: ParameterScope.Precision = .compute,
     isLarge: Bool = false
   ) {
+    precondition(
+      !isLarge || precision == .compute, "only weights of products are packed or rounded")
     func weight(_ precision: ParameterScope.Precision) -> Tensor {
       scope.parameter(
         "weight", shape: [outputs, inputs], initializer: initializer, precision: precision)

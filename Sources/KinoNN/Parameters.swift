@@ -35,8 +35,7 @@ public final class ParameterRegistry {
   private var mismatch = ParameterMismatch()
   private var seen: Set<String> = []
 
-  /// Every parameter that the network keeps, in the order it asked for them: those that it packs or rounds
-  /// are not held here.
+  /// The network's parameters in the order it asked for them, but for those that it may pack or round.
   public private(set) var parameters: [(key: String, value: Tensor)] = []
 
   /// Initialises parameters from a seed; each depends on the seed and its own key alone.

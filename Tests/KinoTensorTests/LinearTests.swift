@@ -49,6 +49,58 @@ import Testing
     }
   }
 
+  /// Which of the input and the weights learn, with or without a bias.
+  struct Setting: Sendable, CustomTestStringConvertible {
+    var learnsInput: Bool
+    var learnsWeight: Bool
+    var hasBias: Bool
+    var testDescription: String {
+      "input \(learnsInput), weight \(learnsWeight), bias \(hasBias)"
+    }
+  }
+
+  @Test(
+    arguments: [(true, true), (true, false), (false, true)].flatMap { pair in
+      [true, false].map { Setting(learnsInput: pair.0, learnsWeight: pair.1, hasBias: $0) }
+    })
+  func `Views, frozen leaves and one gradient for all rows give what the definition gives`(
+    _ setting: Setting
+  ) {
+    var source = RandomSource(seed: 12)
+    let wide = [source.normal([6, 40]), source.normal([24, 16]), source.normal([24, 2])]
+    func run(_ dtype: DType, _ operation: (Tensor, Tensor, Tensor?) -> Tensor) -> [Tensor] {
+      let leaves = wide.map { $0.cast(to: dtype) }
+      let x = setting.learnsInput ? leaves[0].requiringGradient() : leaves[0]
+      let weight = setting.learnsWeight ? leaves[1].requiringGradient() : leaves[1]
+      let y = operation(
+        x.slice(1, 8..<24), weight, setting.hasBias ? leaves[2].select(1, 1) : nil)
+      y.sum(along: 0).slice(0, 3..<20).sum().backward()
+      return [y] + [x, weight].compactMap(\.gradient)
+    }
+    let expected = run(.float64) { x, weight, bias in
+      let y = x.matmul(weight.transposed(0, 1))
+      return bias.map { y + $0 } ?? y
+    }
+    for level in Engine.KernelLevel.runnable {
+      let found = at(level) { run(.float32) { $0.linear(weight: $1, bias: $2) } }
+      #expect(found.count == expected.count)
+      for (found, expected) in zip(found, expected) {
+        expectClose(found, expected, tolerance: 1e-6, "\(level)")
+      }
+    }
+  }
+
+  @Test(.enabled(if: !packedTypes.isEmpty, "this processor multiplies plain weights as fast"))
+  func `A packed product reads a bias of any stride`() throws {
+    var source = RandomSource(seed: 13)
+    let (x, weight) = (source.normal([3, 16]), source.normal([8, 16]))
+    let packed = try #require(PackedMatrix(weight))
+    for bias in [source.normal([8, 2]).select(1, 1), Tensor([Float(0.5)]).expanded(to: [8])] {
+      expectClose(
+        packed.linear(x, bias: bias), x.linear(weight: weight) + bias, tolerance: 1e-6)
+    }
+  }
+
   /// Types whose packed weights this processor multiplies faster.
   static let packedTypes = [DType.float32, .bfloat16].filter {
     PackedMatrix(.ones([1, 1]).cast(to: $0)) != nil

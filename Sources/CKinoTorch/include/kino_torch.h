@@ -163,7 +163,7 @@ kino_status kino_least_squares(const kino_tensor *a, const kino_tensor *b,
                                kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 kino_status kino_linear(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable bias,
                         kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
-// Whether `kino_packed_linear` is faster than `kino_linear` for this matrix on this processor.
+// Whether `kino_packed_linear` is taken to be faster than `kino_linear` for this matrix on this processor.
 bool kino_packs_matrix(const kino_tensor *weight) KINO_NOEXCEPT;
 // Puts a matrix [outputs, inputs] in the order in which `kino_packed_linear` reads it; its type stays.
 kino_status kino_pack_matrix(const kino_tensor *weight, kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;

@@ -78,12 +78,13 @@ extension Model {
     ) { DiffusionTransformer($0, configuration: transformer) }
   }
 
-  /// Packs the transformer's weights unless the copy would take more than half of this machine's memory:
-  /// plain ones may stay in the file's pages, which the system can take back.
+  /// Packs the transformer's weights unless that copies more than half of this machine's memory out of the
+  /// file's pages, which the system could take back; those of another type are copied either way.
   private func productWeights(_ precision: Precision, _ device: Device) -> ProductWeights {
     if precision == .int8 { return .int8 }
+    let type = StoredType(precision.computeType)
     let bytes = weights.transformer.tensors.reduce(0) {
-      $0 + $1.elementCount * precision.computeType.byteCount
+      $0 + ($1.type == type ? $1.byteCount : 0)
     }
     return device == .cpu && bytes <= MachineMemory.physicalBytes / 2 ? .packed : .plain
   }
