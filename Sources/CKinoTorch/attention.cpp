@@ -271,8 +271,6 @@ struct Head {
   int64_t words() const { return width / T::kPerWord; }
 };
 
-int64_t padded_keys(int64_t count) { return (count + kKeys - 1) / kKeys * kKeys; }
-
 // What a tile of queries has seen so far: its queries packed into lanes, the weighted sums of values, and per
 // lane the highest logit and the sum of exponentials.
 struct ForwardTile {
@@ -381,7 +379,7 @@ struct BackwardScratch {
       : query_lanes(h.words() * kQueries), upstream_lanes(h.words() * kQueries),
         query_rows(kQueries / T::kPerWord * h.width), upstream_rows(kQueries / T::kPerWord * h.width),
         slope_words(kKeys / T::kPerWord * kQueries), weights(kKeys * kQueries), slopes(kKeys * kQueries),
-        key_columns(h.width * padded_keys(h.key_count)), logits(kKeys * kQueries), inner(kKeys * kQueries),
+        key_columns(h.width * rounded_up(h.key_count, kKeys)), logits(kKeys * kQueries), inner(kKeys * kQueries),
         query_sums(h.width * kQueries), key_sums(h.key_count * h.width), value_sums(h.key_count * h.width) {}
 };
 
@@ -519,7 +517,7 @@ struct Attention : torch::autograd::Function<Attention> {
     const auto bias = added.value_or(at::Tensor());
     auto out = heads_inside(q);
     auto log_sums = at::empty({q.size(0) * q.size(1), q.size(2)}, q.options().dtype(at::kFloat));
-    const int64_t heads = q.size(0) * q.size(1), width = q.size(3), padded = padded_keys(k.size(2));
+    const int64_t heads = q.size(0) * q.size(1), width = q.size(3), padded = rounded_up(k.size(2), kKeys);
     auto columns = at::empty({heads, width, padded}, q.options());
     const int64_t tiles = divided_up(q.size(2), kQueries);
     const int64_t together = std::clamp<int64_t>(heads * tiles / (8 * at::get_num_threads()), 1, kTilesTogether);

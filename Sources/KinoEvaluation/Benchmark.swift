@@ -95,8 +95,8 @@ public struct Benchmark {
     }
   }
 
-  /// What LibTorch's product of matrices that fit the caches well reaches here, in GFLOP/s; for int8,
-  /// that of bfloat16.
+  /// What a product of matrices that fit the caches well reaches here, in GFLOP/s; for int8, that of
+  /// bfloat16.
   private func matrixPeak() -> Double {
     let size = 2048
     var source = RandomSource(seed: 2)

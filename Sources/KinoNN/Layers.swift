@@ -34,20 +34,23 @@ public struct Linear: Sendable {
   ) {
     precondition(
       !isLarge || precision == .compute, "only weights of products are packed or rounded")
-    func weight(_ precision: ParameterScope.Precision) -> Tensor {
+    func weight(_ precision: ParameterScope.Precision, isKept: Bool) -> Tensor {
       scope.parameter(
-        "weight", shape: [outputs, inputs], initializer: initializer, precision: precision)
+        "weight", shape: [outputs, inputs], initializer: initializer, precision: precision,
+        isKept: isKept)
     }
     switch isLarge ? scope.productWeights : .plain {
-    case .plain: product = .plain(weight(precision))
+    case .plain: product = .plain(weight(precision, isKept: true))
     case .packed:
-      let stored = weight(.stored)
-      let converted = stored.cast(to: scope.computeType ?? stored.dtype)
-      let packed = PackedMatrix(converted)
-      product = packed.map { .packed($0) } ?? .plain(converted)
-      if packed != nil || converted.dtype != stored.dtype { scope.release("weight") }
+      let plain = weight(.compute, isKept: false)
+      if let packed = PackedMatrix(plain) {
+        product = .packed(packed)
+        scope.release("weight")
+      } else {
+        product = .plain(plain)
+      }
     case .int8:
-      product = .quantized(QuantizedMatrix(weight(.stored)))
+      product = .quantized(QuantizedMatrix(weight(.stored, isKept: false)))
       scope.release("weight")
     }
     self.bias =

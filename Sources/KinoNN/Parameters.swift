@@ -30,7 +30,7 @@ public final class ParameterRegistry {
   private let source: Source
   private let isTrainable: Bool
   /// The type that weights of large products are converted to; `nil` keeps what is stored.
-  let computeType: DType?
+  private let computeType: DType?
   let productWeights: ProductWeights
   private var mismatch = ParameterMismatch()
   private var seen: Set<String> = []
@@ -93,12 +93,13 @@ public final class ParameterRegistry {
   }
 
   func take(
-    _ key: String, shape: [Int], initializer: Initializer, precision: ParameterScope.Precision
+    _ key: String, shape: [Int], initializer: Initializer, precision: ParameterScope.Precision,
+    isKept: Bool
   ) -> Tensor {
     precondition(seen.insert(key).inserted, "two parameters are named \(key)")
     var value = resolve(key, shape: shape, initializer: initializer, precision: precision)
     if isTrainable { value = value.requiringGradient() }
-    if precision != .stored { parameters.append((key, value)) }
+    if isKept { parameters.append((key, value)) }
     return value
   }
 
@@ -120,18 +121,17 @@ public final class ParameterRegistry {
         mismatch.misshaped.append("\(key): expected \(shape), found \(stored.shape)")
         return placeholder()
       }
-      if isTrainable {
-        defer { release(key) }
-        return stored.cast(to: .float32).copied()
-      }
       let dtype =
         switch precision {
+        case _ where isTrainable: DType.float32
         case .exact: DType.float32
         case .stored: stored.dtype
         case .compute: computeType ?? stored.dtype
         }
-      defer { if dtype != stored.dtype { release(key) } }
-      return stored.cast(to: dtype)
+      if dtype == stored.dtype && !isTrainable { return stored }
+      let value = dtype == stored.dtype ? stored.copied() : stored.cast(to: dtype)
+      release(key)
+      return value
     }
   }
 
@@ -148,7 +148,7 @@ public struct ParameterScope {
     case compute
     /// Stays float32: norms, modulation, timestep embeddings.
     case exact
-    /// Stays as it is: weights about to be packed or rounded.
+    /// Stays as it is: weights about to be rounded in another way.
     case stored
   }
 
@@ -164,18 +164,16 @@ public struct ParameterScope {
   /// How layers that allow it keep their weights.
   public var productWeights: ProductWeights { registry.productWeights }
 
-  /// The type that weights of large products are converted to; `nil` keeps what is stored.
-  var computeType: DType? { registry.computeType }
-
   /// The scope of a numbered child.
   public subscript(index: Int) -> ParameterScope { self["\(index)"] }
 
-  /// Takes the parameter `path.name`.
+  /// Takes the parameter `path.name`; one that is not kept, but put in another form, is not listed.
   public func parameter(
-    _ name: String, shape: [Int], initializer: Initializer, precision: Precision = .compute
+    _ name: String, shape: [Int], initializer: Initializer, precision: Precision = .compute,
+    isKept: Bool = true
   ) -> Tensor {
     registry.take(
-      self[name].path, shape: shape, initializer: initializer, precision: precision)
+      self[name].path, shape: shape, initializer: initializer, precision: precision, isKept: isKept)
   }
 
   /// Tells that the numbers of a stored parameter are kept in another form from now on.
