@@ -1,4 +1,4 @@
-internal import KinoTensor
+package import KinoTensor
 internal import KinoWeights
 
 /// Makes clips with one model, which it keeps loaded.
@@ -174,7 +174,7 @@ public enum ComputeDevice: String, Codable, CaseIterable, Sendable {
   /// The graphics processor of a Mac.
   case mps
 
-  var tensorDevice: Device {
+  package var tensorDevice: Device {
     switch self {
     case .cpu: .cpu
     case .cuda: .cuda(0)

@@ -82,7 +82,7 @@ struct ModelExport {
     _ averages: [(key: String, value: Tensor)], _ name: String, stem: String, in folder: URL
   ) throws {
     let own = averages.filter { $0.key.hasPrefix(name + ".") }
-      .map { (key: String($0.key.dropFirst(name.count + 1)), value: $0.value) }
+      .map { (key: String($0.key.dropFirst(name.count + 1)), value: $0.value.moved(to: .cpu)) }
     try WeightSet.write(own, to: folder.appendingPathComponent(name), stem: stem, dtype: .bfloat16)
   }
 
