@@ -123,7 +123,9 @@ let package = Package(
       dependencies: [
         "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoTestSupport",
       ]),
-    .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoTrainingTests",
+      dependencies: ["Kino", "KinoTraining", "KinoWorld", "KinoTestSupport"]),
     // Depends on the program, which its tests run.
     .testTarget(
       name: "KinoCommandTests",

@@ -77,6 +77,7 @@ struct ProgressDisplay: Sendable {
     var record = EventRecord(event: "planned")
     record.plan = plan
     output(style == .json ? record.json : plan.details)
+    for warning in plan.warnings { show(.warning(warning)) }
   }
 
   /// Shows what happens in training.

@@ -1,5 +1,6 @@
 public import Foundation
 internal import Kino
+internal import KinoWeights
 
 /// Trains on a thread of its own, for programs that do other things meanwhile.
 ///
@@ -25,6 +26,22 @@ public actor Training {
   /// - Returns: Whether the last step was reached.
   public func run(report: @escaping @Sendable (TrainingEvent) -> Void) throws -> Bool {
     try Trainer(configuration, report: report).run { Task.isCancelled }
+  }
+
+  /// Writes into a model's `kino.json` what the configuration tells of a model without a look at its
+  /// weights: the words of its captions, and the fewest steps. All else there stays.
+  ///
+  /// - Parameter folder: A model that was trained by this configuration, and exported before Kino wrote
+  ///   these.
+  /// - Throws: An error of the files, or ``TrainingError`` for data that are missing.
+  public func describe(modelAt folder: URL) throws {
+    let url = folder.appendingPathComponent(ModelProfile.fileName)
+    var file = try ConfigurationFile(at: url)
+    var profile: ModelProfile = try file.decode()
+    profile.minimumSteps = configuration.transformer?.defaults.minimumSteps
+    profile.vocabulary = try ModelProfile.Vocabulary(trainedOn: configuration)
+    try file.update(with: profile)
+    try file.write(to: url)
   }
 
   /// Writes the averaged parameters of the newest checkpoint as a model.
