@@ -110,6 +110,28 @@ import Testing
     #expect(quiet.status == 0 && quiet.errors.isEmpty)
   }
 
+  @Test func `An autoencoder is scored by what moves and what stays`() async throws {
+    let made = try await kino.run([
+      "evaluate", "autoencoder", "model/vae", "--size", "64x32", "--frames", "5", "--count", "2",
+      "--fps", "4", "--sheet", "sheet.png", "--json",
+    ])
+    #expect(made.status == 0, "\(made.errors)")
+    let line = try #require(made.output.split(separator: "\n").first)
+    let score = try #require(
+      try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    #expect(score["set"] as? String == "world, 64x32, 5 frames at 4.0 a second")
+    #expect(score["count"] as? Int == 2 && score["psnr"] is Double)
+    let parts = try #require(score["parts"] as? [String: Any])
+    #expect(parts["moving"] is Double && parts["still"] is Double && parts["first_frame"] is Double)
+    #expect((parts["latent_frames"] as? [Double])?.count == 4)
+    let info = try MediaInfo.probe(kino.url("sheet.png").path)
+    #expect(info.width == 4 * (2 * 64 + 4) + 4)
+    let plain = try await kino.run([
+      "evaluate", "autoencoder", "model/vae", "--size", "32x32", "--frames", "1", "--count", "1",
+    ])
+    #expect(plain.status == 0 && !plain.output.contains("moving"))
+  }
+
   @Test func `Worlds: one clip, or a data set`() async throws {
     let one = try await kino.run([
       "world", "a red ball bounces on grass", "--size", "32x32", "--frames", "3", "--output",
