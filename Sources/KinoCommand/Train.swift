@@ -15,10 +15,13 @@ struct Train: AsyncParsableCommand {
       "Don't train: write the words of the captions and the fewest steps into this model's kino.json.",
       visibility: .hidden))
   var describe: String?
+  @Option(help: "Threads of one operation; without it, all cores.")
+  var threads: Int?
   @OptionGroup var display: DisplayOptions
 
   func run() async throws {
-    let training = try Training(configurationAt: URL(fileURLWithPath: configuration))
+    let training = try Training(
+      configurationAt: URL(fileURLWithPath: configuration), threadCount: threads)
     let display = ProgressDisplay(display)
     if let describe {
       try await training.describe(modelAt: URL(fileURLWithPath: describe))

@@ -1,5 +1,6 @@
 public import Foundation
 internal import Kino
+internal import KinoTensor
 internal import KinoWeights
 
 /// Trains on a thread of its own, for programs that do other things meanwhile.
@@ -8,6 +9,7 @@ internal import KinoWeights
 public actor Training {
   private let thread = ModelThread(name: "kino.training")
   private let configuration: TrainingConfiguration
+  private let threadCount: Int?
 
   /// The executor of the thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -16,16 +18,27 @@ public actor Training {
 
   /// Reads a configuration.
   ///
+  /// - Parameters:
+  ///   - url: A YAML file.
+  ///   - threadCount: Threads of one operation, in `1...1024`; `nil` uses all cores. Clips are still
+  ///     drawn on all cores.
   /// - Throws: ``TrainingError`` naming the setting at fault.
-  public init(configurationAt url: URL) throws {
+  public init(configurationAt url: URL, threadCount: Int? = nil) throws {
+    if let threadCount, !(1...1024 ~= threadCount) {
+      throw TrainingError(
+        .invalidConfiguration, "threads is \(threadCount); use a number in 1...1024.")
+    }
     configuration = try TrainingConfiguration(contentsOf: url)
+    self.threadCount = threadCount
   }
 
   /// Trains to the last step, or until the task is cancelled, which leaves a checkpoint.
   ///
   /// - Returns: Whether the last step was reached.
   public func run(report: @escaping @Sendable (TrainingEvent) -> Void) throws -> Bool {
-    try Trainer(configuration, report: report).run { Task.isCancelled }
+    // The count belongs to the calling thread, so it is set on this one.
+    if let threadCount { Engine.threadCount = threadCount }
+    return try Trainer(configuration, report: report).run { Task.isCancelled }
   }
 
   /// Writes into a model's `kino.json` what the configuration tells of a model without a look at its

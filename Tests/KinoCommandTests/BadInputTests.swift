@@ -72,6 +72,7 @@ import Testing
     ["bench", "attention", "--precision", "int4"],
     ["inspect"],
     ["train"],
+    ["train", "{model}/kino.json", "--threads", "0"],
     ["evaluate", "autoencoder", "{model}/vae", "--size", "65x64"],
     ["evaluate", "autoencoder", "{model}/vae", "--frames", "6"],
     ["evaluate", "autoencoder", "{model}/vae", "--fps", "nan"],
