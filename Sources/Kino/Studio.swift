@@ -115,7 +115,7 @@ public final class Studio: Sendable {
       let plan = try await plan(request, keepsFrames: path == nil)
       try await requireMemory(for: request, plan)
       report(.planned(plan))
-      for warning in request.warnings { report(.warning(warning)) }
+      for warning in plan.warnings { report(.warning(warning)) }
       let recipe = Recipe(request, model: model, hash: try model.hash().hexadecimal)
       let job = try RenderJob.free(request, model: model, plan: plan)
       try await actor.render(job, to: target, recipe: recipe, report: report)

@@ -166,28 +166,24 @@ struct AutoencoderTask: TrainingTask {
 
   func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
     let autoencoder = averaged(averages)
-    func mean(_ clips: [Clip]) -> Double {
-      clips.reduce(0) { $0 + ClipComparison($1, restored($1, autoencoder)).psnr }
-        / Double(clips.count)
+    func mean(_ pairs: [(clip: Clip, restored: Clip)]) -> Double {
+      pairs.reduce(0) { $0 + ClipComparison($1.clip, $1.restored).psnr } / Double(pairs.count)
     }
-    let clips = unseen(frames: 9)
-    return [
-      "held_out_psnr_clip": mean(clips),
-      "held_out_psnr_moving": psnrOfMoving(clips, autoencoder),
-      "held_out_psnr_picture": mean(unseen(frames: 1)),
+    func pairs(frames: Int) -> [(clip: Clip, restored: Clip)] {
+      unseen(frames: frames).map { ($0, restored($0, autoencoder)) }
+    }
+    let clips = pairs(frames: 9)
+    var figures = [
+      "held_out_psnr_clip": mean(clips), "held_out_psnr_picture": mean(pairs(frames: 1)),
     ]
-  }
-
-  /// PSNR over all pixels that move, in dB.
-  private func psnrOfMoving(_ clips: [Clip], _ autoencoder: VideoAutoencoder) -> Double {
-    let sums = clips.map { clip -> (error: Double, count: Double) in
-      let pixels = clip.tensor
-      let mask = Self.moving(pixels)
-      let error = (restored(clip, autoencoder).tensor - pixels).squared() * mask
-      return (error.sum().item(), mask.sum().item() * 3)
+    let errors = clips.map { clip, restored in
+      RestorationErrors(
+        original: clip, restored: restored, motion: MotionMask(clip),
+        framesPerLatent: autoencoder.configuration.temporalScale)
     }
-    let error = sums.reduce(0) { $0 + $1.error } / max(1, sums.reduce(0) { $0 + $1.count })
-    return 10 * log10(4 / max(error, 1e-9))
+    let sum = errors.dropFirst().reduce(into: errors[0]) { $0 += $1 }
+    figures["held_out_psnr_moving"] = sum.score.moving
+    return figures
   }
 
   func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {

@@ -48,7 +48,7 @@ struct ModelExport {
             encoding: scheduler,
             className: "UniPCMultistepScheduler")
         ),
-        (ModelProfile.fileName, try .init(encoding: profile)),
+        (ModelProfile.fileName, try .init(encoding: profile())),
       ]
       for (name, file) in encoding { try file.write(to: folder.appendingPathComponent(name)) }
       try copy(autoencoderFolder, to: folder.appendingPathComponent("vae"))
@@ -59,7 +59,7 @@ struct ModelExport {
   }
 
   /// What the model was made for.
-  private var profile: ModelProfile {
+  private func profile() throws -> ModelProfile {
     let defaults = settings.defaults
     let longest = configuration.buckets.map(\.frames).max() ?? 1
     var profile = ModelProfile()
@@ -75,6 +75,8 @@ struct ModelExport {
     profile.baseTokens = settings.baseTokens
     profile.baseShift = settings.baseShift
     profile.preview = preview
+    profile.minimumSteps = defaults.minimumSteps
+    profile.vocabulary = try ModelProfile.Vocabulary(trainedOn: configuration)
     return profile
   }
 

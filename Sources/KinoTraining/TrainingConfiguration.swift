@@ -301,6 +301,11 @@ extension TrainingConfiguration {
     try require(
       schedule.checkpointMinutes > 0 && schedule.logSteps > 0,
       "checkpoint_minutes and log_steps must be positive")
+    if let defaults = transformer?.defaults, let least = defaults.minimumSteps {
+      try require(
+        1...max(1, defaults.steps) ~= least,
+        "minimum_steps must be in 1...\(defaults.steps), the default steps, found \(least)")
+    }
     try autoencoder?.model.validate()
     try require(
       [autoencoder?.movingWeight, autoencoder?.latentNoise].allSatisfy { 0...100 ~= $0 ?? 0 },

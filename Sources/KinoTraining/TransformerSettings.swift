@@ -118,6 +118,13 @@ extension TrainingConfiguration {
       public var steps: Int
       /// Guidance scale.
       public var guidance: Double
+      /// Fewer sampling steps give a warning; `nil`: any number will do.
+      public var minimumSteps: Int?
+
+      enum CodingKeys: String, CodingKey {
+        case name, width, height, frames, steps, guidance
+        case minimumSteps = "minimum_steps"
+      }
     }
 
     enum CodingKeys: String, CodingKey {

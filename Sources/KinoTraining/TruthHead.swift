@@ -61,13 +61,16 @@ struct TruthHead {
 
   init(_ scope: ParameterScope, width: Int) {
     first = Linear(scope["first"], inputs: width, outputs: width)
-    second = Linear(scope["second"], inputs: width, outputs: SceneTruth.width)
+    // Zeros, so that a network trained before is not shaken by a head that was not.
+    second = Linear(
+      scope["second"], inputs: width, outputs: SceneTruth.width, initializer: .zeros)
   }
 
   /// The mean squared error over all tokens whose truth is known, every part in units of about its
   /// deviation.
   func loss(_ tokens: Tensor, _ truth: TruthBatch, computeType: DType) -> Tensor {
-    let hidden = first(tokens.cast(to: computeType)).geluTanh()
+    let even = tokens.layerNormalized(epsilon: 1e-6)
+    let hidden = first(even.cast(to: computeType)).geluTanh()
     let target = (truth.values * scales).moved(to: tokens.device)
     let errors = (second(hidden).cast(to: .float32) - target).squared()
     let share = truth.isKnown.sum().item() / Double(truth.isKnown.count)
