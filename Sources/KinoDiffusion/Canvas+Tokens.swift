@@ -69,32 +69,3 @@ extension Canvas {
     return mixed.replacing(with: content, where: own.equals(0))
   }
 }
-
-// MARK: - Training
-
-extension Canvas {
-  /// 1 for latents that the loss counts, 0 for known ones; broadcasts over `[C, F, H, W]`.
-  public var lossMask: Tensor { map { $0 > 0 ? 1 : 0 } }
-
-  /// The mean squared error of a velocity over the latents that are not known.
-  ///
-  /// - Parameters:
-  ///   - velocity: The model's output for ``noised(to:with:)``, `[C, F, H, W]`; may record gradients.
-  ///   - noise: The noise used, `[C, F, H, W]`.
-  /// - Returns: One number, float32; 0 if everything is known.
-  /// - Throws: ``DiffusionError`` for other shapes, or without content.
-  public func loss(velocity: Tensor, noise: Tensor) throws(DiffusionError) -> Tensor {
-    try DiffusionError.require(
-      velocity.shape == shape.axes && noise.shape == shape.axes, .shape,
-      "expected velocity and noise of shape \(shape), found \(velocity.shape) and \(noise.shape)")
-    guard let content else {
-      throw DiffusionError(.missingContent, "expected clean latents as content to train on")
-    }
-    let mask = lossMask.moved(to: velocity.device).expanded(to: [1] + shape.axes.dropFirst())
-    let target = FlowMatching.velocity(clean: content, noise: noise).moved(to: velocity.device)
-    let error = (velocity.cast(to: .float32) - target).squared() * mask
-    // A canvas with everything known has no error, not NaN.
-    return error.sum()
-      / (mask.sum().maximum(Tensor(1.0).moved(to: mask.device)) * Double(shape.channels))
-  }
-}

@@ -76,15 +76,4 @@ extension Canvas {
       shape: shape, content: content,
       tokenLevels: levels ?? Array(repeating: strength, count: shape.tokenCount), prompts: nil)
   }
-
-  /// Hides the frames that are not known, for training: known tokens keep level 0.
-  ///
-  /// `known` is per latent frame, as ``KnownFramePatterns`` draws it.
-  public static func training(
-    _ content: Tensor, known: [Bool], patch: LatentShape.Patch = LatentShape.Patch()
-  ) throws(DiffusionError) -> Canvas {
-    try Canvas(
-      shape: LatentShape(of: content, patch: patch), content: content,
-      noiseLevel: .frames(known.map { $0 ? 0 : 1 }))
-  }
 }

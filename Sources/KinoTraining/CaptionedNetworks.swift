@@ -39,48 +39,30 @@ struct CaptionedNetworks {
       states, mask: mask, paddedTo: Self.textRows, computeType: computeType)
   }
 
-  /// The mean squared error of the velocity over the free latents.
+  /// The mean squared error of the velocity over what is to be filled in.
   ///
   /// - Parameters:
-  ///   - latents: Clean and normalised, `[B, C, F, H, W]`.
-  ///   - noise: As `latents`.
-  ///   - sigmas: The noise level of each sample, in `0...1`.
-  ///   - known: The frames of each sample that are known, and so clean.
-  ///   - captions: A text for each sample.
-  ///   - weights: What each token's error counts, `[B, L]`; `nil` where all count alike. Only their ratios
-  ///     within a sample matter.
+  ///   - canvases: What is known, and how noisy the rest is.
+  ///   - noise: As their latents.
+  ///   - captions: A text for each canvas.
+  ///   - weights: What each token's error counts, `[B, L]`; `nil` where all count alike.
   ///   - count: Blocks before tokens are taken; `nil` takes none.
-  /// - Returns: One error per sample, and the tokens `[B, L, width]`.
+  /// - Returns: One error per canvas, and the tokens `[B, L, width]`.
   func errors(
-    _ latents: Tensor, noise: Tensor, sigmas: [Double], known: [[Bool]], captions: [String],
-    weights: Tensor? = nil, tokensAfter count: Int? = nil
+    _ canvases: CanvasBatch, noise: Tensor, captions: [String], weights: Tensor? = nil,
+    tokensAfter count: Int? = nil
   ) -> (errors: Tensor, tokens: Tensor?) {
-    let (batch, _, frames, height, width) = latents.shape5
-    let free = Tensor(
-      known.flatMap { $0.map { $0 ? Float(0) : 1 } }, shape: [batch, 1, frames, 1, 1]
-    ).moved(to: device)
-    let sigma =
-      Tensor(sigmas.map(Float.init), shape: [batch, 1, 1, 1, 1]).moved(to: device) * free
-    let noisy = FlowMatching.noised(latents, with: noise, sigma: sigma)
-    let values = Tensor(sigmas.flatMap { [0, Float($0 * 1000)] }, shape: [batch, 2])
-      .moved(to: device)
-    let patch = transformer.configuration.patchSize
-    let (rows, columns) = (height / patch[1], width / patch[2])
-    let index = free.reshaped(to: batch, frames, 1).expanded(to: batch, frames, rows * columns)
-      .reshaped(to: batch, frames * rows * columns).cast(to: .int64)
-    let timesteps = Timesteps.perToken(values: values, index: index)
-    let (velocity, tokens) = predicted(noisy, timesteps, text(captions), tokensAfter: count)
-    let squared = (velocity - FlowMatching.velocity(clean: latents, noise: noise)).squared()
-      .mean(along: 1, keepingDimensions: true)  // [B, 1, F, H, W]
-    let share =
-      weights.map {
-        $0.moved(to: device).reshaped(to: batch, 1, frames, rows, columns).repeated(
-          patch[1], along: 3
-        )
-        .repeated(patch[2], along: 4) * free
-      } ?? free.expanded(to: batch, 1, frames, height, width)
-    let total = share.sum(along: 1, 2, 3, 4)
-    return ((squared * share).sum(along: 1, 2, 3, 4) / total.clamped(to: 1e-6...1e9), tokens)
+    let (values, index) = canvases.timesteps
+    let (velocity, tokens) = predicted(
+      canvases.noised(with: noise), .perToken(values: values, index: index), text(captions),
+      tokensAfter: count)
+    return (canvases.errors(velocity: velocity, noise: noise, weights: weights), tokens)
+  }
+
+  /// The transformer's patch.
+  var patch: LatentShape.Patch {
+    let sizes = transformer.configuration.patchSize
+    return LatentShape.Patch(frames: sizes[0], height: sizes[1], width: sizes[2])
   }
 
   private func predicted(

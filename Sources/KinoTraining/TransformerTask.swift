@@ -43,7 +43,7 @@ final class TransformerTask: TrainingTask {
     }
     self.configuration = configuration
     self.settings = settings
-    computeType = configuration.precision.dtype
+    computeType = configuration.computeType
     device = configuration.device?.tensorDevice ?? .cpu
     source = try CaptionedSource(
       settings: configuration.data, seed: configuration.seed, russian: settings.russian)
@@ -260,9 +260,10 @@ final class TransformerTask: TrainingTask {
       try KnownFramePatterns().known(frames: frames, from: &random)
     }
     let noise = random.normal(batch.latents.shape).moved(to: device)
+    let canvases = try CanvasBatch(
+      batch.latents.moved(to: device), known: patterns, sigmas: sigmas, patch: networks.patch)
     let (errors, middle) = networks.errors(
-      batch.latents.moved(to: device), noise: noise, sigmas: sigmas, known: patterns,
-      captions: batch.captions,
+      canvases, noise: noise, captions: batch.captions,
       weights: batch.truth?.weights(object: settings.objectWeight, motion: settings.motionWeight),
       tokensAfter: batch.truthWeight > 0 ? settings.truth?.block : nil)
     let velocity = errors.mean()
@@ -313,9 +314,9 @@ final class TransformerTask: TrainingTask {
     let sigmas = scenes.indices.map { (Double($0) + 0.5) / 16 }
     let known = [[Bool]](
       repeating: Array(repeating: false, count: latents.size(2)), count: scenes.count)
+    let canvases = try CanvasBatch(latents, known: known, sigmas: sigmas, patch: networks.patch)
     let (errors, _) = networks.errors(
-      latents, noise: noise.normal(latents.shape).moved(to: device), sigmas: sigmas, known: known,
-      captions: captions)
+      canvases, noise: noise.normal(latents.shape).moved(to: device), captions: captions)
     return ["held_out_loss": errors.mean().item()]
   }
 
@@ -346,12 +347,11 @@ final class TransformerTask: TrainingTask {
     _ networks: CaptionedNetworks
   ) throws -> Clip {
     let model = autoencoder.configuration
-    let patch = networks.transformer.configuration.patchSize
     let canvas = try Canvas.free(
       LatentShape(
         channels: model.latentChannels, frames: model.latentFrames(bucket.frames),
         height: bucket.height / model.spatialScale, width: bucket.width / model.spatialScale,
-        patch: .init(frames: patch[0], height: patch[1], width: patch[2])))
+        patch: networks.patch))
     let schedule = try FlowMatchingSchedule(
       stepCount: 14, shift: settings.shift.shift(tokens: canvas.shape.tokenCount), spacing: .uniPC)
     let denoiser = TextGuidedDenoiser(

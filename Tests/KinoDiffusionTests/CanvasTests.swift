@@ -138,7 +138,6 @@ import Testing
     #expect(code { try Canvas(shape: shape, noiseLevel: .frames([1, 1])) } == .shape)
     #expect(code { try Canvas(shape: shape, noiseLevel: .patches(.ones([5, 2, 2]))) } == .shape)
     #expect(code { try .edited(.zeros([3, 5]), strength: 1) } == .shape)
-    #expect(code { try .training(.zeros(shape.axes), known: [true]) } == .shape)
   }
 
   @Test func `shapes that patches do not tile, or beyond any memory, are refused`() throws {
@@ -168,30 +167,6 @@ import Testing
       #expect(throws: DiffusionError.self) {
         try canvas.with(prompts: bad.map { PromptStretch(frames: $0, prompt: 0) })
       }
-    }
-  }
-
-  @Test func `the loss counts only what is not known`() throws {
-    let shape = try LatentShape.small()
-    let content = shape.latents(seed: 1)
-    let canvas = try Canvas.training(content, known: [true, false, false, true, false])
-    let noise = canvas.noise(seed: 2)
-    let target = noise - content
-    #expect(try canvas.loss(velocity: target, noise: noise).item() == 0)
-    let wrong = target + canvas.lossMask * -1000 + 1000 + 2
-    #expect(abs(try canvas.loss(velocity: wrong, noise: noise).item() - 4) < 1e-3)
-    let velocity = target.requiringGradient()
-    try canvas.loss(velocity: velocity * 2, noise: noise).backward()
-    let gradient = try #require(velocity.gradient)
-    #expect(gradient.select(1, 0).abs().max().item() == 0)
-    #expect(gradient.select(1, 1).abs().max().item() > 0)
-    let all = try Canvas.training(content, known: Array(repeating: true, count: 5))
-    #expect(try all.loss(velocity: noise, noise: noise).item() == 0)
-    #expect(throws: DiffusionError.self) {
-      try canvas.loss(velocity: .zeros([1]), noise: noise)
-    }
-    #expect(throws: DiffusionError.self) {
-      try Canvas.free(shape).loss(velocity: noise, noise: noise)
     }
   }
 

@@ -62,7 +62,7 @@ import Testing
     let content = shape.latents(seed: 1)
     let canvas = try Canvas(
       shape: shape, content: content, noiseLevel: .frames([0, 1, 0.5, 0, 1]))
-    let known = canvas.lossMask.equals(0)
+    let known = canvas.sigmas(at: 1).equals(0)
     let data = GaussianData()
     let schedule = try FlowMatchingSchedule(stepCount: 6, shift: 3, spacing: .uniPC)
     var steps = try samplers[index].steps(
