@@ -22,6 +22,8 @@ public final class Studio: Sendable {
   /// Where it computes.
   public let device: ComputeDevice
   let actor: ModelActor
+  private let probe: SpeedProbe
+  private let hashes = WeightsHashCache()
   private let threadCount: Int?
 
   /// Opens a model; its weights are read with the first work, or by ``warmUp(precision:)``.
@@ -51,6 +53,7 @@ public final class Studio: Sendable {
     }
     self.threadCount = threadCount
     actor = ModelActor(model, device: device.tensorDevice, threadCount: threadCount)
+    probe = SpeedProbe(device: device.tensorDevice, threadCount: threadCount)
   }
 
   /// Loads the weights now.
@@ -113,10 +116,10 @@ public final class Studio: Sendable {
       if let path { try request.requireFormat(of: path) }
       try requireSupport(of: request.precision)
       let plan = try await plan(request, keepsFrames: path == nil)
-      try await requireMemory(for: request, plan)
       report(.planned(plan))
       for warning in plan.warnings { report(.warning(warning)) }
-      let recipe = Recipe(request, model: model, hash: try model.hash().hexadecimal)
+      let hash = try hashes.hash(of: model.folder.url)
+      let recipe = Recipe(request, model: model, hash: hash.hexadecimal)
       let job = try RenderJob.free(request, model: model, plan: plan)
       try await actor.render(job, to: target, recipe: recipe, report: report)
     }
@@ -134,11 +137,11 @@ public final class Studio: Sendable {
 
   private func plan(_ request: ResolvedRequest, keepsFrames: Bool) async throws -> Plan {
     let plan = try Plan(request, model: model, keepsFrames: keepsFrames)
-    let threads = await actor.threads
+    let threads = threadCount ?? Engine.threadCount
     let known = SpeedRecord.rate(
       model, precision: request.precision, threads: threads, device: device.tensorDevice)
     if let known { return plan.timed(by: known, isMeasured: true) }
-    return plan.timed(by: await actor.peakRate(request.precision), isMeasured: false)
+    return plan.timed(by: await probe.peakRate(request.precision), isMeasured: false)
   }
 
   private func requireSupport(of precision: Precision) throws {
@@ -146,22 +149,6 @@ public final class Studio: Sendable {
     throw StudioError(
       .unsupported,
       "The precision int8 is computed on the processor alone; use bf16 on \(device.rawValue).")
-  }
-
-  /// Refuses work that would not fit, and proposes what would.
-  private func requireMemory(for request: ResolvedRequest, _ plan: Plan) async throws {
-    let isLoaded = await actor.loadedPrecision == request.precision
-    let needed = plan.peakBytes - (isLoaded ? plan.weightBytes : 0)
-    guard let available = plan.availableBytes, needed > available else { return }
-    func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 1e8).rounded() / 10) GB" }
-    let proposal = Plan.fitting(request, model: model, bytes: available)
-    throw StudioError(
-      .notEnoughMemory,
-      """
-      \(request.frameCount) frames of \(request.size) would need about \(gigabytes(needed)) of \
-      memory, and \(gigabytes(available)) are free. \
-      \(proposal.map { "\($0) would fit." } ?? "Close other programs, or use a smaller model.")
-      """)
   }
 }
 

@@ -37,39 +37,14 @@ actor ModelActor {
   /// Loads the networks for later.
   func prepare(_ precision: Precision) throws { _ = try load(precision) }
 
-  /// Threads that one operation uses.
-  var threads: Int {
-    setThreads()
-    return Engine.threadCount
-  }
-
-  /// The precision of the networks in memory.
-  var loadedPrecision: Precision? { networks?.precision }
-
-  /// Times a product of matrices: what this machine can do at most, in operations a second.
-  func peakRate(_ precision: Precision) -> Double {
-    setThreads()
-    let type = precision.computeType
-    let x = Tensor.ones([256, 512], dtype: type, device: device)
-    let weight = Tensor.ones([512, 512], dtype: type, device: device)
-    let quantized = precision == .int8 ? QuantizedMatrix(weight) : nil
-    var best = Double.infinity
-    let clock = ContinuousClock()
-    for _ in 0..<6 {
-      let time = clock.measure {
-        let product = quantized?.linear(x) ?? x.linear(weight: weight)
-        _ = product.sum().cast(to: .float32).item()
-      }
-      best = min(best, time.inSeconds)
-    }
-    return 2 * 256 * 512 * 512 / max(best, 1e-7)
-  }
-
   /// Does a job: samples, decodes, and hands frames on as they come.
   func render(
     _ job: RenderJob, to target: RenderTarget, recipe: Recipe,
     report: @escaping GenerationEvents.Report
   ) throws {
+    // Now, not when it was asked for: what ran before may have taken or freed memory.
+    try job.plan.requireMemory(
+      for: job.request, model: model, isLoaded: networks?.precision == job.request.precision)
     var sink = try FrameSink(target, request: job.request, recipe: recipe)
     let latents = try sample(job, report: report)
     let networks = try load(job.request.precision)
