@@ -28,7 +28,7 @@ struct AutoencoderTask: TrainingTask {
       throw TrainingError(.invalidConfiguration, "training configuration: expected `autoencoder`")
     }
     self.settings = settings
-    computeType = configuration.precision.dtype
+    computeType = configuration.computeType
     framesPerSecond = configuration.data.framesPerSecond
     device = configuration.device?.tensorDevice ?? .cpu
     registry = ParameterRegistry(seed: configuration.seed, device: device)

@@ -13,7 +13,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var seed: UInt64
   /// Steps in all; a resumed run goes on to this number.
   public var steps: Int
-  /// The type of the networks' products: `float32` or `bfloat16`; parameters stay float32.
+  /// The type of the networks' products; parameters stay float32.
   public var precision: Precision
   /// Where the networks compute; `nil`: the processor. Scenes are always drawn by the processor.
   public var device: ComputeDevice?
@@ -33,8 +33,17 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   /// The type of the networks' products.
   public enum Precision: String, Codable, Sendable {
     case float32, bfloat16
-    /// The tensor element type.
-    public var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
+    /// bfloat16 where that is faster: on graphics processors, and on processors with instructions for it.
+    case fastest
+  }
+
+  /// The tensor element type of the networks' products, on this machine.
+  public var computeType: DType {
+    switch precision {
+    case .float32: .float32
+    case .bfloat16: .bfloat16
+    case .fastest: device ?? .cpu != .cpu || Engine.prefersBFloat16 ? .bfloat16 : .float32
+    }
   }
 
   /// AdamW, or Muon for matrices beside it, with warm-up, clipping and averaged parameters.

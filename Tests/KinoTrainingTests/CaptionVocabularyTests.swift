@@ -94,3 +94,21 @@ struct CaptionVocabularyTests {
     #expect(try ModelProfile.Vocabulary(trainedOn: configuration) == nil)
   }
 }
+
+@Suite("The configurations of the repository")
+struct ShippedConfigurationTests {
+  @Test("are all valid")
+  func valid() throws {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Configurations")
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      .filter { $0.hasSuffix(".yaml") }
+    #expect(names.count > 3)
+    for name in names {
+      #expect(throws: Never.self, "\(name)") {
+        try TrainingConfiguration(contentsOf: folder.appendingPathComponent(name))
+      }
+    }
+  }
+}
