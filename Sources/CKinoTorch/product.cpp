@@ -10,7 +10,7 @@
 namespace kino {
 namespace {
 
-// oneDNN's operations, which LibTorch has under names alone, and not in every build.
+// oneDNN's operations, which LibTorch exposes only by name, and not in every build.
 struct Operations {
   c10::optional<c10::OperatorHandle> multiply, pack;
 

@@ -230,7 +230,7 @@ Product product() {
   return Product::portable;
 }
 
-// Of at most kChunk rows.
+// Multiplies at most kChunk rows.
 void multiply_rows(Product kind, const uint8_t *x, int64_t stride, int64_t rows, const Panel &panel, int64_t steps,
                    int32_t *sums) {
   for (int64_t row = 0; row < rows; row += kRows) {

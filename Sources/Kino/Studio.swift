@@ -96,7 +96,7 @@ public final class Studio: Sendable {
     return events(of: request, as: .image)
   }
 
-  /// Does what a request asks.
+  /// Makes the clip or picture that a request describes.
   ///
   /// - Parameters:
   ///   - request: What to make.
@@ -148,7 +148,7 @@ public final class Studio: Sendable {
     guard precision == .int8 && device != .cpu else { return }
     throw StudioError(
       .unsupported,
-      "The precision int8 is computed on the processor alone; use bf16 on \(device.rawValue).")
+      "The precision int8 is computed on the processor only; use bf16 on \(device.rawValue).")
   }
 }
 

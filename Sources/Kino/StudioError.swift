@@ -32,7 +32,7 @@ public struct StudioError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let decodingFailed = Code("decodingFailed")
     /// A tensor of a file is missing or has the wrong shape.
     public static let invalidTensor = Code("invalidTensor", isWrongUse: true)
-    /// A file is none that can be inspected.
+    /// The file cannot be inspected.
     public static let notInspectable = Code("notInspectable")
   }
 

@@ -8,7 +8,7 @@
   /// several times slower. The library reads its setting when it is loaded, which is before `main`,
   /// so the program sets it and starts itself again, once.
   enum BarrierSpin {
-    /// What computes without LibTorch's threads; starting twice would be time for nothing.
+    /// What computes without LibTorch's threads; restarting would only cost time.
     private static let exceptions = ["help", "world", "inspect"]
 
     static func restartWithShortSpin() {

@@ -30,13 +30,13 @@ struct Bench: AsyncParsableCommand {
     help: ArgumentHelp(
       "Another size of latents: frames, rows and columns, the last two even.", valueName: "FxHxW"))
   var latents: LatentSize?
-  @Option(help: "The type to compute in: f32, bf16 or int8; without it, the fastest exact one.")
+  @Option(help: "The type to compute in: f32, bf16 or int8; without it, the faster of f32 and bf16 here.")
   var precision: Precision?
-  @Option(help: "Timed runs of each; the median is told.")
+  @Option(help: "Timed runs of each; the median is reported.")
   var runs = 5
   @Option(help: "Threads of one operation; without it, all cores.")
   var threads: Int?
-  @Flag(help: "Tell everything as lines of JSON on standard output.")
+  @Flag(help: "Print JSON lines on standard output.")
   var json = false
 
   func validate() throws {

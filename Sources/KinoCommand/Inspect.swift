@@ -11,7 +11,7 @@ struct Inspect: ParsableCommand {
 
   @Argument(help: "A clip, a picture, a model folder, or a safetensors file.")
   var file: String
-  @Flag(help: "Tell everything as one JSON object.")
+  @Flag(help: "Print one JSON object.")
   var json = false
 
   func run() throws {

@@ -48,7 +48,7 @@ final class TensorHandle: @unchecked Sendable {
 }
 
 extension Tensor {
-  /// Whether this is the only way to the numbers, and gradients are off: a result may take their place.
+  /// Whether the storage is unshared and gradients are off, so that a result may overwrite it.
   mutating func isAlone() -> Bool {
     isKnownUniquelyReferenced(&handle) && kino_is_alone(handle.pointer)
   }

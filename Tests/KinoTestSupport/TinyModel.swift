@@ -47,7 +47,7 @@ public struct TinyModel: Sendable {
     }
   }
 
-  /// A `kino.json` with small defaults, windows of 9 frames, and a preview.
+  /// A `kino.json` with small defaults, windows of 17 frames, and a preview.
   public static let profile = """
     {
       "name": "tiny",

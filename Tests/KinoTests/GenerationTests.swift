@@ -134,10 +134,19 @@ import Testing
   }
 
   @Test(arguments: SamplerKind.allCases)
-  func `Every sampler works`(sampler: SamplerKind) async throws {
-    var request = request()
-    request.sampler = sampler
-    #expect(try await folder.studio().clip(request)?.frameCount == 9)
+  func `Every sampler goes its own way to a clip`(sampler: SamplerKind) async throws {
+    let studio = try await folder.studio()
+    var clips: [SamplerKind: Clip] = [:]
+    for kind in SamplerKind.allCases {
+      var request = request()
+      request.stepCount = 3
+      request.sampler = kind
+      clips[kind] = try await studio.clip(request)
+    }
+    let own = try #require(clips[sampler])
+    #expect(own.frameCount == 9)
+    let others = clips.filter { $0.key != sampler }.values
+    #expect(others.count == SamplerKind.allCases.count - 1 && !others.contains(own))
   }
 
   @Test func `A picture is a clip of one frame`() async throws {

@@ -197,8 +197,8 @@ kino_status kino_rms_norm(const kino_tensor *x, const kino_tensor *_Nullable wei
 kino_status kino_normalize(const kino_tensor *x, int64_t axis, double epsilon,
                            kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // x / max(|x|, 1e-12) * sqrt(C) * gain over the channels of [N, C, (F,) H, W], then SiLU if asked.
-// `is_given`: the result may take the place of x, which is alone and which nobody reads again. `plain` takes the composition of LibTorch
-// operations instead of the fused kernel, for comparison.
+// `is_given`: x is unshared and not read again, so the result may overwrite it. `plain` uses the composition of
+// LibTorch's operations instead of the fused kernel, for comparison.
 kino_status kino_channel_norm(const kino_tensor *x, const kino_tensor *gain, bool silu, bool is_given, bool plain,
                               kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // layer_norm(x) * (1 + scale) + shift for tokens [B, L, D], float32, as `dtype`. Shift and scale are rows

@@ -2,7 +2,7 @@
 public enum GenerationEvent: Sendable {
   /// The work was measured and fits this machine.
   case planned(Plan)
-  /// Something is possible and probably not what is wanted.
+  /// The request is valid but probably not what you want.
   case warning(String)
   /// A sampling step is done.
   case step(StepProgress)

@@ -35,11 +35,11 @@ package struct TextGuidedDenoiser {
     let cache: StepCache?
   }
 
-  /// Up to so many tokens of all texts together, one batch is faster than one text after the other, since
-  /// products of few rows leave a processor waiting.
+  /// Below this total token count, one batch beats one pass per text: products of few rows leave a
+  /// processor waiting.
   private static let batchedTokens = 4096
 
-  /// The tokens of one pass over so many texts.
+  /// The tokens of one pass over `texts` texts.
   static func tokensAtOnce(_ tokens: Int, texts: Int) -> Int {
     tokens * texts <= batchedTokens ? tokens * texts : tokens
   }

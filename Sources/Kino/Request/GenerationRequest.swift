@@ -42,7 +42,7 @@ public enum Precision: String, Codable, CaseIterable, Sendable {
   /// 16 bits with the range of 32.
   case bf16
   /// 8-bit whole numbers for the products of the transformer's blocks, bf16 for all else; on the CPU
-  /// alone. Half the time of bf16, and a little less exact.
+  /// only. A step takes 0.6 (large models) to 0.8 (kino-mini) of bf16's time, and is a little less exact.
   case int8
 }
 
