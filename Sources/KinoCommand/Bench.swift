@@ -30,7 +30,8 @@ struct Bench: AsyncParsableCommand {
     help: ArgumentHelp(
       "Another size of latents: frames, rows and columns, the last two even.", valueName: "FxHxW"))
   var latents: LatentSize?
-  @Option(help: "The type to compute in: f32, bf16 or int8; without it, the faster of the first two.")
+  @Option(
+    help: "The type to compute in: f32, bf16 or int8; without it, the faster of the first two.")
   var precision: Precision?
   @Option(help: "Timed runs of each; the median is reported.")
   var runs = 5

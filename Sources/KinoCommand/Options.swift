@@ -31,7 +31,8 @@ struct NoiseRange: ExpressibleByArgument {
 struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The model: a name, or the path of a folder.", valueName: "name|path"))
   var model: String?
-  @Option(help: "The type to compute in: f32, bf16 or int8; without it, the faster of the first two.")
+  @Option(
+    help: "The type to compute in: f32, bf16 or int8; without it, the faster of the first two.")
   var precision: Precision?
   @Option(help: "Where to compute: cpu, cuda or mps.")
   var device: ComputeDevice = .cpu
