@@ -26,6 +26,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var autoencoder: AutoencoderSettings?
   /// Trains a transformer with its text encoder.
   public var transformer: TransformerSettings?
+  /// Trains a judge.
+  public var judge: JudgeSettings?
 
   /// The type of the networks' products.
   public enum Precision: String, Codable, Sendable {
@@ -186,7 +188,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case output, seed, steps, precision, optimizer, buckets, data, schedule, autoencoder,
-      transformer
+      transformer, judge
   }
 }
 
@@ -243,8 +245,8 @@ extension TrainingConfiguration {
       if !holds { throw TrainingError(.invalidConfiguration, "training configuration: \(text())") }
     }
     try require(
-      (autoencoder == nil) != (transformer == nil), "expected either `autoencoder` or `transformer`"
-    )
+      [autoencoder != nil, transformer != nil, judge != nil].count { $0 } == 1,
+      "expected one of `autoencoder`, `transformer` and `judge`")
     try require(steps > 0, "steps must be positive, found \(steps)")
     try require(!buckets.isEmpty, "expected at least one bucket")
     for bucket in buckets {
@@ -281,6 +283,7 @@ extension TrainingConfiguration {
       schedule.checkpointMinutes > 0 && schedule.logSteps > 0,
       "checkpoint_minutes and log_steps must be positive")
     try autoencoder?.model.validate()
+    try judge?.validate(buckets)
     try require(
       autoencoder?.freezesEncoder != true || autoencoder?.start != nil,
       "a frozen_encoder needs a start")
