@@ -123,7 +123,8 @@ let package = Package(
       dependencies: [
         "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoTestSupport",
       ]),
-    .testTarget(name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoWorld", "KinoTestSupport"]),
     .testTarget(name: "KinoEvaluationTests", dependencies: ["KinoEvaluation", "KinoWorld"]),
     // Depends on the program, which its tests run.
     .testTarget(

@@ -20,7 +20,10 @@ struct JudgeClips {
   private let seed: UInt64
   private let split: Split
   private let clips, maps, restored: RecordFile
-  private(set) var count: Int
+  /// What is true of each clip: drawing a scene takes longer than reading its pixels.
+  private var attributes: [SceneAttributes] = []
+  /// Clips in the store.
+  var count: Int { attributes.count }
 
   /// Opens a store in a folder; what a kill cut short is dropped.
   init(
@@ -38,12 +41,13 @@ struct JudgeClips {
     maps = try RecordFile(
       folder.appendingPathComponent("objects.u8"), recordBytes: mapSide * mapSide * frames)
     restored = try RecordFile(folder.appendingPathComponent("restored.u8"), recordBytes: clipBytes)
-    count = min(try clips.count, try maps.count)
+    var count = min(try clips.count, try maps.count)
     let restoredCount = try restored.count
     while Int(Double(count) * restoredShare) > restoredCount { count -= 1 }
     try clips.cut(to: count)
     try maps.cut(to: count)
     try restored.cut(to: Int(Double(count) * restoredShare))
+    attributes = onAllCores(0..<count) { [self] in SceneAttributes(recipe(of: $0).scene) }
   }
 
   /// Whether a clip is also kept restored.
@@ -75,23 +79,20 @@ struct JudgeClips {
     while count < target {
       if shouldStop() { return false }
       let range = count..<min(target, count + 16)
-      let made = Mutex<[Int: (Clip, [UInt8])]>([:])
-      DispatchQueue.concurrentPerform(iterations: range.count) { [self] offset in
-        let result = render(range.lowerBound + offset)
-        made.withLock { $0[range.lowerBound + offset] = result }
-      }
-      let results = made.withLock { made in range.compactMap { made[$0] } }
+      let results = onAllCores(range) { [self] in render($0) }
       for (index, result) in zip(range, results) where isRestored(index) {
-        try restored.append(restore(result.0).pixels)
+        try restored.append(restore(result.clip).pixels)
       }
-      try maps.append(results.flatMap(\.1))
-      try clips.append(results.flatMap(\.0.pixels))
-      count = range.upperBound
+      try maps.append(results.flatMap(\.objects))
+      try clips.append(results.flatMap(\.clip.pixels))
+      attributes += results.map(\.attributes)
     }
     return true
   }
 
-  private func render(_ index: Int) -> (Clip, [UInt8]) {
+  private func render(_ index: Int) -> (
+    clip: Clip, objects: [UInt8], attributes: SceneAttributes
+  ) {
     let (scene, start, interval) = recipe(of: index)
     let renderer = SceneRenderer(width: side, height: side)
     let rendered = renderer.render(
@@ -100,7 +101,7 @@ struct JudgeClips {
     let map = (0..<frames).flatMap {
       renderer.objectMap(scene, time: start + Double($0) * interval, columns: cells, rows: cells)
     }
-    return (Clip(rendered), map)
+    return (Clip(rendered), map, SceneAttributes(scene))
   }
 
   /// Reads a clip, or one of its frames, as it was rendered or as it was restored.
@@ -113,8 +114,20 @@ struct JudgeClips {
       side: side, frames: parts.count,
       pixels: try file.read(place, part: parts, of: frames),
       objects: try maps.read(index, part: parts, of: frames),
-      attributes: SceneAttributes(recipe(of: index).scene))
+      attributes: attributes[index])
   }
+}
+
+/// The results of independent work on numbers, in order.
+private func onAllCores<Result: Sendable>(
+  _ range: Range<Int>, _ work: @Sendable (Int) -> Result
+) -> [Result] {
+  let made = Mutex<[Int: Result]>([:])
+  DispatchQueue.concurrentPerform(iterations: range.count) { offset in
+    let result = work(range.lowerBound + offset)
+    made.withLock { $0[range.lowerBound + offset] = result }
+  }
+  return made.withLock { made in range.compactMap { made[$0] } }
 }
 
 /// A file of equal records.

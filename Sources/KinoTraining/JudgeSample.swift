@@ -37,14 +37,23 @@ struct JudgeSample: Sendable {
   /// The mean of each pixel and its neighbours across and down, weighted 1, 2, 1.
   mutating func blur() {
     let row = side * 3
-    for step in [3, row] {
+    for (step, isAcross) in [(3, true), (row, false)] {
       let source = pixels
-      for index in source.indices {
-        let place = step == 3 ? (index % row) / 3 : (index / row) % side
-        let before = place > 0 ? index - step : index
-        let after = place < side - 1 ? index + step : index
-        pixels[index] = UInt8(
-          (Int(source[before]) + 2 * Int(source[index]) + Int(source[after]) + 2) / 4)
+      pixels = [UInt8](unsafeUninitializedCapacity: source.count) { buffer, count in
+        for y in 0..<frames * side {
+          let line = y * row
+          for x in 0..<side {
+            let place = isAcross ? x : y % side
+            let before = place > 0 ? step : 0
+            let after = place < side - 1 ? step : 0
+            for index in line + x * 3..<line + x * 3 + 3 {
+              let sum =
+                Int(source[index - before]) + 2 * Int(source[index]) + Int(source[index + after])
+              buffer[index] = UInt8((sum + 2) / 4)
+            }
+          }
+        }
+        count = source.count
       }
     }
   }

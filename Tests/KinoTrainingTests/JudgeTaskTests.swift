@@ -1,5 +1,6 @@
 import Foundation
 import KinoModels
+import KinoNN
 import KinoTensor
 import KinoWeights
 import KinoWorld
@@ -24,18 +25,7 @@ private func withJudgeRun(
     data: {world: 1, folders: [], frames_per_second: 12}
     schedule: {checkpoint_minutes: 9, log_steps: 1, held_out_steps: 0, sample_steps: 0}
     """
-  func configuration(_ name: String, _ text: String) throws -> TrainingConfiguration {
-    let url = folder.appendingPathComponent(name + ".yaml")
-    try Data("output: \(folder.path)/\(name)\n\(common)\n\(text)\n".utf8).write(to: url)
-    return try TrainingConfiguration(contentsOf: url)
-  }
-  let autoencoder = try configuration(
-    "ae",
-    """
-    buckets: [{width: 32, height: 32, frames: 5, batch: 1, weight: 1}]
-    autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4, squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4}
-    """)
-  try Trainer(autoencoder) { _ in }.export(to: folder.appendingPathComponent("vae"))
+  try writeAutoencoder(to: folder.appendingPathComponent("vae"))
   let text = """
     buckets:
       - {width: 32, height: 32, frames: 5, batch: 3, weight: 1}
@@ -53,21 +43,35 @@ private func withJudgeRun(
       restored: 0.5
       unseen: 5
     """
-  try body(folder, configuration("judge", change(text)))
+  let url = folder.appendingPathComponent("judge.yaml")
+  try Data("output: \(folder.path)/judge\n\(common)\n\(change(text))\n".utf8).write(to: url)
+  try body(folder, TrainingConfiguration(contentsOf: url))
+}
+
+/// An autoencoder of random weights: it restores nothing, quickly.
+private func writeAutoencoder(to folder: URL) throws {
+  let shape = VideoAutoencoder.Configuration(
+    baseWidth: 4, decoderBaseWidth: 4, latentChannels: 4, residualBlockCount: 1, patch: 4)
+  let registry = ParameterRegistry(seed: 1, isTrainable: false)
+  _ = VideoAutoencoder(registry.root, configuration: shape)
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  try WeightSet.write(registry.parameters, to: folder)
+  try ConfigurationFile(encoding: shape, className: "AutoencoderKLWan")
+    .write(to: folder.appendingPathComponent("config.json"))
 }
 
 @Suite("Training a judge", .serialized)
 struct JudgeTaskTests {
   @Test("a judge learns, is measured on unseen clips, and exports a network that loads")
   func learns() throws {
-    try withJudgeRun(steps: 16) { folder, configuration in
+    try withJudgeRun(steps: 10) { folder, configuration in
       var losses: [Double] = []
       let trainer = try Trainer(configuration) { event in
         if case .step(_, _, let figures) = event { losses.append(figures["loss"] ?? .nan) }
       }
       try trainer.run()
-      #expect(losses.count == 16)
-      #expect(losses.suffix(5).reduce(0, +) < losses.prefix(5).reduce(0, +))
+      #expect(losses.count == 10)
+      #expect(losses.suffix(4).reduce(0, +) < losses.prefix(4).reduce(0, +))
       let target = folder.appendingPathComponent("out")
       try trainer.export(to: target)
       let shape = try ConfigurationFile.read(
@@ -78,7 +82,7 @@ struct JudgeTaskTests {
       }
       #expect(judge(.zeros([1, 3, 5, 32, 32])).objects.shape == [1, 4, 47])
       let task = try JudgeTask(configuration)
-      let figures = try task.heldOut(averages: task.parameters)
+      let figures = try withoutGradient { try task.heldOut(averages: task.parameters) }
       for name in ["render_shape", "restored_ground", "picture_colour", "render_camera"] {
         #expect(0...1 ~= (figures[name] ?? -1), "\(name)")
       }
@@ -101,7 +105,9 @@ struct JudgeTaskTests {
         let newest = try #require(TrainingState.checkpoints(in: configuration.outputFolder).last)
         return try Data(contentsOf: newest.url.appendingPathComponent("parameters.safetensors"))
       }
-      #expect(try parameters("whole", stoppingAt: nil) == parameters("broken", stoppingAt: 4))
+      let whole = try parameters("whole", stoppingAt: nil)
+      let broken = try parameters("broken", stoppingAt: 4)
+      #expect(whole == broken)
     }
   }
 

@@ -21,7 +21,7 @@ struct SceneAttributesTests {
 
   @Test("what waits to be hit has no motion of its own")
   func struck() throws {
-    let scene = try Scene(parsing: "a red cube rolls into a blue ball")
+    let scene = try Scene(parsing: "a red cube hits a blue ball")
     let attributes = SceneAttributes(scene)
     let striker = try #require(scene.objects.firstIndex { $0.motion.kind == .collide })
     let struck = try #require(scene.objects[striker].partner)

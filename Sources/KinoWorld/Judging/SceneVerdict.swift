@@ -8,6 +8,12 @@ public struct SceneVerdict: Hashable, Sendable {
     public var presence: Double
     /// For each of ``SceneAttributes/objectQuestions``, how likely each answer is.
     public var probabilities: [[Double]]
+
+    /// Says how likely an object is, and how likely each answer about it.
+    public init(presence: Double, probabilities: [[Double]]) {
+      self.presence = presence
+      self.probabilities = probabilities
+    }
   }
 
   /// Every candidate; those with a presence above one half are in the clip.
