@@ -5,9 +5,10 @@ internal import KinoWorld
 
 /// What a judge should say of a batch, and the loss where it says otherwise.
 ///
-/// Objects are a set. Each is taught to one slot: of all ways to deal the objects out, the one under which the
-/// slots' answers and gazes are least wrong already, where slots prefer the objects' order from the left. So a
-/// scene in which "leftmost" is a matter of opinion teaches nothing false.
+/// Objects are a set, taught to as many slots from the first on: of all ways to deal them out, the one under which
+/// the slots' answers and gazes are least wrong already, where slots prefer the objects' order from the left. So a
+/// scene in which "leftmost" is a matter of opinion teaches nothing false, and how many slots hold an object is
+/// how many there are.
 struct JudgeTargets {
   let configuration: Judge.Configuration
   let samples: [(sample: JudgeSample, coverage: [[Float]])]
@@ -141,7 +142,7 @@ struct JudgeTargets {
           return Array(logits[start..<start + width])
         }, sceneLogits: [Float](repeating: 0, count: configuration.sceneWidth))
       let costs = sample.attributes.objects.indices.map { number in
-        (0..<slotCount).map { slot in
+        sample.attributes.objects.indices.map { slot in
           cost(sample.attributes.objects[number], verdict.candidates[slot])
             + gazeCost(coverage[number], gaze, sample: index, slot: slot)
             + 0.5 * Double(abs(slot - number))
