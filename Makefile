@@ -1,7 +1,7 @@
 # `make help` lists what can be made. Everything needs only Swift, Python 3 with pip, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build demo test bench lint format clean
+.PHONY: help bootstrap build demo train test bench lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ build: bootstrap ## Build the kino command, optimised
 
 demo: build ## Make a few clips and a contact sheet in demo/
 	@scripts/demo
+
+train: build ## Start or go on with a run: make train CONFIG=Configurations/mini-transformer.yaml
+	@scripts/train-in-background $(CONFIG)
 
 test: bootstrap ## Build and run every test
 	swift build --build-tests

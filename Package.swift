@@ -124,7 +124,8 @@ let package = Package(
         "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoTestSupport",
       ]),
     .testTarget(
-      name: "KinoTrainingTests", dependencies: ["KinoTraining", "KinoWorld", "KinoTestSupport"]),
+      name: "KinoTrainingTests",
+      dependencies: ["KinoTraining", "Kino", "KinoWorld", "KinoTestSupport"]),
     .testTarget(name: "KinoEvaluationTests", dependencies: ["KinoEvaluation", "KinoWorld"]),
     // Depends on the program, which its tests run.
     .testTarget(

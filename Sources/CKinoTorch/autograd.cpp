@@ -33,7 +33,7 @@ static void adamw(kino_tensor *const *parameters, kino_tensor *const *first, kin
       g.push_back(value.grad());
       m.push_back(first[i]->value);
       v.push_back(second[i]->value);
-      steps.push_back(at::full({}, static_cast<double>(o.step), at::kFloat));
+      steps.push_back(at::full({}, static_cast<double>(o.step), value.options().dtype(at::kFloat)));
     }
     if (p.empty()) continue;
     // Gradients are divided by their scale, as if they came from a loss multiplied by it.
@@ -61,7 +61,7 @@ static at::Tensor orthogonalized(at::Tensor x) {
     return p.bmm(x);
   }
   // As in the original, in bfloat16, where that takes half the time.
-  if (kino_cpu_multiplies_bfloat16()) x = x.to(at::kBFloat16);
+  if (x.is_cuda() || (x.is_cpu() && kino_cpu_multiplies_bfloat16())) x = x.to(at::kBFloat16);
   for (int i = 0; i < iterations; ++i) {
     const auto s = x.bmm(x.transpose(1, 2));
     x = at::baddbmm(x, at::baddbmm(s, s, s, b, c), x, a, 1);

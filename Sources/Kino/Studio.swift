@@ -1,4 +1,4 @@
-internal import KinoTensor
+package import KinoTensor
 internal import KinoWeights
 
 /// Makes clips with one model, which it keeps loaded.
@@ -115,7 +115,7 @@ public final class Studio: Sendable {
       let plan = try await plan(request, keepsFrames: path == nil)
       try await requireMemory(for: request, plan)
       report(.planned(plan))
-      for warning in request.warnings { report(.warning(warning)) }
+      for warning in plan.warnings { report(.warning(warning)) }
       let recipe = Recipe(request, model: model, hash: try model.hash().hexadecimal)
       let job = try RenderJob.free(request, model: model, plan: plan)
       try await actor.render(job, to: target, recipe: recipe, report: report)
@@ -174,7 +174,7 @@ public enum ComputeDevice: String, Codable, CaseIterable, Sendable {
   /// The graphics processor of a Mac.
   case mps
 
-  var tensorDevice: Device {
+  package var tensorDevice: Device {
     switch self {
     case .cpu: .cpu
     case .cuda: .cuda(0)

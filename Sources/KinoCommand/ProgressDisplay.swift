@@ -80,6 +80,7 @@ struct ProgressDisplay: Sendable {
     var record = EventRecord(event: "planned")
     record.plan = plan
     output(style == .json ? record.json : plan.details)
+    for warning in plan.warnings { show(.warning(warning)) }
   }
 
   /// Shows what happens in training.
@@ -107,7 +108,8 @@ struct ProgressDisplay: Sendable {
     output(record.json)
   }
 
-  private func output(_ text: String) {
+  /// Prints a line of results, in order with all else that is shown.
+  func output(_ text: String) {
     // Unbuffered, so that a reader of a pipe sees each line at once.
     FileHandle.standardOutput.write(Data((text + "\n").utf8))
   }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Kino
 import KinoTraining
 
 struct Train: AsyncParsableCommand {
@@ -10,11 +11,26 @@ struct Train: AsyncParsableCommand {
   var configuration: String
   @Option(help: "Don't train: write the averaged weights of the newest checkpoint to this folder.")
   var export: String?
+  @Option(
+    help: ArgumentHelp(
+      "Don't train: write the words of the captions and the fewest steps into this model's kino.json.",
+      visibility: .hidden))
+  var describe: String?
+  @Option(help: "Where to compute, whatever the configuration says: cpu, cuda or mps.")
+  var device: ComputeDevice?
+  @Option(help: "Threads of one operation; without it, all cores.")
+  var threads: Int?
   @OptionGroup var display: DisplayOptions
 
   func run() async throws {
-    let training = try Training(configurationAt: URL(fileURLWithPath: configuration))
+    let training = try Training(
+      configurationAt: URL(fileURLWithPath: configuration), device: device, threadCount: threads)
     let display = ProgressDisplay(display)
+    if let describe {
+      try await training.describe(modelAt: URL(fileURLWithPath: describe))
+      display.wrote(describe)
+      return
+    }
     if let export {
       try await training.export(to: URL(fileURLWithPath: export))
       display.wrote(export)

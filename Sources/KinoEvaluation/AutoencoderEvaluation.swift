@@ -17,6 +17,32 @@ public struct AutoencoderEvaluation {
     public var psnr: Double
     /// Structural similarity over luma, at most 1.
     public var ssim: Double
+    /// What moves and what stays, and frames by their place, over all pixels of all clips; `nil` for
+    /// pictures, and in scores that were written before these were measured.
+    public var parts: RestorationScore?
+  }
+
+  /// A clip beside itself after encoding and decoding.
+  public struct Comparison: Sendable {
+    /// What was encoded.
+    public let original: Clip
+    /// What was decoded.
+    public let restored: Clip
+    /// How well.
+    public let score: RestorationScore
+    /// The share of the original's pixels that move, in `0...1`.
+    public let movingShare: Double
+
+    /// Every frame of the original with the restored one to its right.
+    public var sideBySide: Clip {
+      let frames = zip(original.frames, restored.frames).map { original, restored in
+        var frame = Frame(width: 2 * original.width, height: original.height, color: .black)
+        frame.draw(original, x: 0, y: 0)
+        frame.draw(restored, x: original.width, y: 0)
+        return frame
+      }
+      return Clip(frames: frames, framesPerSecond: original.framesPerSecond)
+    }
   }
 
   private let autoencoder: VideoAutoencoder
@@ -32,19 +58,65 @@ public struct AutoencoderEvaluation {
     self.computeType = computeType
   }
 
+  /// Which clips of the procedural world are restored.
+  public struct WorldSet: Hashable, Sendable {
+    /// How many, at least 1.
+    public var count = 16
+    /// Their size; both sides multiples of the autoencoder's spatial scale.
+    public var size = FrameSize(width: 256, height: 256)
+    /// Their length, `1 + n` times the autoencoder's temporal scale.
+    public var frames = 17
+    /// Their rate, above 0: the lower it is, the farther things move from frame to frame.
+    public var framesPerSecond = 12.0
+
+    /// The set that figures of this project are measured on.
+    public init() {}
+  }
+
+  /// Why a set can't be restored, as a sentence; `nil` if it can.
+  public func objection(to set: WorldSet) -> String? {
+    let shape = autoencoder.configuration
+    let (side, step) = (shape.spatialScale, shape.temporalScale)
+    let length = max(set.size.width, set.size.height)
+    if set.size.width % side != 0 || set.size.height % side != 0 || length > 2048 {
+      return "The size \(set.size) can't be restored; use multiples of \(side) up to 2048."
+    }
+    if !(1...961 ~= set.frames) || (set.frames - 1) % step != 0 {
+      return "\(set.frames) frames can't be restored; use 1 + \(step)n, up to 961."
+    }
+    if !(1...10_000 ~= set.count) { return "The count is \(set.count); use a number in 1...10000." }
+    if !(set.framesPerSecond >= 1 && set.framesPerSecond <= 120) {
+      return "\(set.framesPerSecond) frames per second is out of range; use a rate in 1...120."
+    }
+    return nil
+  }
+
   /// Scores clips of unseen combinations of the procedural world.
-  public func world(
-    count: Int = 16, size: FrameSize = FrameSize(width: 256, height: 256), frames: Int = 17
-  ) -> Score {
-    let clips = (0..<count).lazy.map { index in
-      let clip = SceneRenderer(width: size.width, height: size.height).render(
-        .random(seed: UInt64(600_000 + index), split: .heldOut), frameCount: frames,
-        framesPerSecond: 12)
+  ///
+  /// - Parameters:
+  ///   - set: A set without ``objection(to:)``.
+  ///   - shownCount: Clips to give back for a look.
+  /// - Returns: The means, and the clips in which most moves, the fastest first.
+  public func world(_ set: WorldSet = WorldSet(), showing shownCount: Int = 0) -> (
+    score: Score, shown: [Comparison]
+  ) {
+    let clips = (0..<set.count).lazy.map { index in
+      let clip = SceneRenderer(width: set.size.width, height: set.size.height).render(
+        .random(seed: UInt64(600_000 + index), split: .heldOut), frameCount: set.frames,
+        framesPerSecond: set.framesPerSecond)
       return Clip(
         width: clip.width, height: clip.height, framesPerSecond: clip.framesPerSecond,
         pixels: clip.pixels)
     }
-    return score("world, \(size), \(frames) frames", clips)
+    var name = "world, \(set.size), \(set.frames) frames"
+    if set.framesPerSecond != 12 { name += " at \(set.framesPerSecond) a second" }
+    var shown: [Comparison] = []
+    let score = score(name, clips) { comparison in
+      shown.append(comparison)
+      shown.sort { $0.movingShare > $1.movingShare }
+      shown.removeLast(max(0, shown.count - shownCount))
+    }
+    return (score, shown)
   }
 
   /// Scores every picture, or the first frames of every clip, of a folder.
@@ -70,16 +142,30 @@ public struct AutoencoderEvaluation {
       clips)
   }
 
-  private func score(_ name: String, _ clips: some Sequence<Clip>) -> Score {
+  private func score(
+    _ name: String, _ clips: some Sequence<Clip>, look: (Comparison) -> Void = { _ in }
+  ) -> Score {
     var scores: [(psnr: Double, ssim: Double)] = []
+    var parts: RestorationErrors?
     for clip in clips {
-      let comparison = ClipComparison(clip, restored(clip))
+      let restored = restored(clip)
+      let comparison = ClipComparison(clip, restored)
       scores.append((comparison.psnr, comparison.ssim))
+      let motion = MotionMask(clip)
+      let errors = RestorationErrors(
+        original: clip, restored: restored, motion: motion,
+        framesPerLatent: autoencoder.configuration.temporalScale)
+      if clip.frameCount > 1 {
+        if parts == nil { parts = errors } else { parts? += errors }
+      }
+      look(
+        Comparison(
+          original: clip, restored: restored, score: errors.score, movingShare: motion.movingShare))
     }
     let count = Double(max(1, scores.count))
     return Score(
       set: name, count: scores.count, psnr: scores.reduce(0) { $0 + $1.psnr } / count,
-      ssim: scores.reduce(0) { $0 + $1.ssim } / count)
+      ssim: scores.reduce(0) { $0 + $1.ssim } / count, parts: parts?.score)
   }
 
   /// A clip after encoding to the latents' means and decoding.

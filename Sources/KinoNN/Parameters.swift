@@ -23,7 +23,7 @@ public enum ProductWeights: Sendable {
 /// ```
 public final class ParameterRegistry {
   private enum Source {
-    case initial(seed: UInt64)
+    case initial(seed: UInt64, device: Device)
     case stored(names: Set<String>, lookup: (String) -> Tensor?, release: (String) -> Void)
   }
 
@@ -41,16 +41,17 @@ public final class ParameterRegistry {
   /// Initialises parameters from a seed; each depends on the seed and its own key alone.
   ///
   /// - Parameters:
-  ///   - seed: Where the numbers start.
+  ///   - seed: Where the numbers start; they are the same on every device.
+  ///   - device: Where parameters go.
   ///   - isTrainable: Whether parameters record gradients; they are float32 then.
   ///   - computeType: Converts the weights of large products of a network that is not trained.
   ///   - productWeights: How layers that allow it keep their weights.
   public init(
-    seed: UInt64, isTrainable: Bool = true, computeType: DType? = nil,
+    seed: UInt64, device: Device = .cpu, isTrainable: Bool = true, computeType: DType? = nil,
     productWeights: ProductWeights = .plain
   ) {
     precondition(!isTrainable || productWeights == .plain, "only plain weights can be trained")
-    source = .initial(seed: seed)
+    source = .initial(seed: seed, device: device)
     self.productWeights = productWeights
     self.isTrainable = isTrainable
     self.computeType = computeType
@@ -107,8 +108,8 @@ public final class ParameterRegistry {
     _ key: String, shape: [Int], initializer: Initializer, precision: ParameterScope.Precision
   ) -> Tensor {
     switch source {
-    case .initial(let seed):
-      let value = initializer.tensor(shape: shape, seed: seed, key: key)
+    case .initial(let seed, let device):
+      let value = initializer.tensor(shape: shape, seed: seed, key: key).moved(to: device)
       return isTrainable || precision != .compute ? value : value.cast(to: computeType ?? .float32)
     case .stored(_, let lookup, _):
       // Stands in for what is missing, so that one report can name every fault; holds one number.

@@ -21,17 +21,22 @@ struct CaptionedFolder: Sendable {
   }
 
   init(path: String) throws {
-    let manifest = path + "/manifest.jsonl"
-    let pairs =
-      FileManager.default.fileExists(atPath: manifest)
-      ? try Self.manifest(manifest, folder: path) : Self.captionFiles(path)
-    items = try pairs.map(Self.item)
+    items = try Self.pairs(path).map(Self.item)
     guard !items.isEmpty else {
       throw TrainingError(
         .dataNotFound,
         "\(path): expected clips or pictures with captions (`clip.mp4` and `clip.txt`, or manifest.jsonl), found none."
       )
     }
+  }
+
+  /// The captions alone, without a look at the files that they are of.
+  static func captions(path: String) throws -> [String] { try pairs(path).map(\.caption) }
+
+  private static func pairs(_ path: String) throws -> [(file: String, caption: String)] {
+    let manifest = path + "/manifest.jsonl"
+    return FileManager.default.fileExists(atPath: manifest)
+      ? try Self.manifest(manifest, folder: path) : captionFiles(path)
   }
 
   private static func manifest(_ path: String, folder: String) throws -> [(

@@ -54,6 +54,19 @@ struct CaptionedSource: Sendable {
     }
   }
 
+  /// What a sample's scene shows in each cell of `cell` pixels, by latent frame: at the first frame, then
+  /// in the middle of every `group` frames. `nil` for a file, of which nothing is known.
+  func truth(
+    _ index: Int, of bucket: TrainingConfiguration.Bucket, cell: Int, group: Int
+  ) -> [SceneTruth]? {
+    guard case .scene(let scene) = sample(index, of: bucket) else { return nil }
+    let renderer = SceneRenderer(width: bucket.width, height: bucket.height)
+    return stride(from: 0, to: bucket.frames, by: group).map { last in
+      let frame = Double(last) - (last == 0 ? 0 : Double(group - 1) / 2)
+      return renderer.truth(scene, time: frame / settings.framesPerSecond, cell: cell)
+    }
+  }
+
   /// The pixels of samples, made on all cores.
   func pixels(_ indices: Range<Int>, of bucket: TrainingConfiguration.Bucket) throws -> PixelBatch {
     try PixelBatch(count: indices.count, of: bucket) { offset in

@@ -51,11 +51,14 @@ struct JudgeTargets {
       }
       fillCells(sample.attributes.objects, coverage, in: &cells, sample: index)
     }
-    let count = samples.count
-    let objectTargets = Tensor(objects, shape: [count, slotCount, width])
-    let cellTargets = Tensor(cells, shape: [count, frames, cellCount, width])
-    let sceneTargets = Tensor(scene, shape: [count, configuration.sceneWidth])
-    let gazeTargets = Tensor(gaze, shape: [count, frames, slotCount, cellCount])
+    let (count, device) = (samples.count, answers.objects.device)
+    func target(_ values: [Float], _ shape: [Int]) -> Tensor {
+      Tensor(values, shape: [count] + shape).moved(to: device)
+    }
+    let objectTargets = target(objects, [slotCount, width])
+    let cellTargets = target(cells, [frames, cellCount, width])
+    let sceneTargets = target(scene, [configuration.sceneWidth])
+    let gazeTargets = target(gaze, [frames, slotCount, cellCount])
     let parts: [String: Tensor] = [
       "objects": entropy(answers.objects, objectTargets, objectRanges),
       "presence": presence(answers.objects, objectTargets) * 4,
@@ -65,7 +68,8 @@ struct JudgeTargets {
       "cells": entropy(answers.cells, cellTargets, objectRanges) * 0.5,
       "cell_presence": presence(answers.cells, cellTargets) * 4,
     ]
-    return (parts.sorted { $0.key < $1.key }.reduce(Tensor(0)) { $0 + $1.value }, parts)
+    let zero = Tensor(0).moved(to: device)
+    return (parts.sorted { $0.key < $1.key }.reduce(zero) { $0 + $1.value }, parts)
   }
 
   // MARK: - Parts
@@ -73,7 +77,7 @@ struct JudgeTargets {
   /// The sum over questions of the mean cross-entropy, over the rows that have an answer.
   private func entropy(_ logits: Tensor, _ targets: Tensor, _ ranges: [Range<Int>]) -> Tensor {
     let axis = logits.rank - 1
-    return ranges.reduce(Tensor(0)) { sum, range in
+    return ranges.reduce(Tensor(0).moved(to: logits.device)) { sum, range in
       let (part, target) = (logits.slice(axis, range), targets.slice(axis, range))
       let weight = withoutGradient { target.sum().item() }
       if weight == 0 { return sum }

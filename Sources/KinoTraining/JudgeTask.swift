@@ -24,6 +24,7 @@ final class JudgeTask: TrainingTask {
   private let configuration: TrainingConfiguration
   private let settings: TrainingConfiguration.JudgeSettings
   private let judge: Judge
+  private let device: Device
   private let autoencoder: VideoAutoencoder
   private var clips: JudgeClips
   private var unseen: JudgeClips
@@ -35,14 +36,15 @@ final class JudgeTask: TrainingTask {
     try settings.validate(configuration.buckets)
     self.configuration = configuration
     self.settings = settings
-    let registry = ParameterRegistry(seed: configuration.seed)
+    device = configuration.device?.tensorDevice ?? .cpu
+    let registry = ParameterRegistry(seed: configuration.seed, device: device)
     judge = Judge(registry.root, configuration: settings.model)
     parameters = registry.parameters
     let folder = URL(fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
     let shape = try ConfigurationFile.read(
       VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
     let computeType = configuration.precision.dtype
-    autoencoder = try WeightSet(inFolder: folder).load(computeType: computeType) {
+    autoencoder = try WeightSet(inFolder: folder).load(computeType: computeType, device: device) {
       VideoAutoencoder($0, configuration: shape)
     }
     let output = configuration.outputFolder
@@ -110,7 +112,7 @@ final class JudgeTask: TrainingTask {
   private func restored(_ clip: Clip) -> Clip {
     withoutGradient {
       let type = configuration.precision.dtype
-      let latents = autoencoder.encode(clip.tensor, computeType: type).mean
+      let latents = autoencoder.encode(clip.tensor.moved(to: device), computeType: type).mean
       return Clip(
         tensor: autoencoder.decode(latents, computeType: type).select(0, 0),
         framesPerSecond: clip.framesPerSecond)
@@ -120,14 +122,14 @@ final class JudgeTask: TrainingTask {
   func loss(
     _ batch: Batch, random: inout RandomSource
   ) -> (loss: Tensor, figures: [String: Double]) {
-    let count = batch.pixels.size(0)
+    func uniform() -> Tensor { random.uniform([batch.pixels.size(0), 1, 1, 1, 1]) }
     // Brightness, and the grain of imperfect clips.
-    let gain = random.uniform([count, 1, 1, 1, 1]) * 0.2 + 0.9
-    let level = random.uniform([count, 1, 1, 1, 1]) * 0.12 - 0.06
-    let grain = random.uniform([count, 1, 1, 1, 1]).squared() * 0.05
+    let gain = uniform() * 0.2 + 0.9
+    let level = uniform() * 0.12 - 0.06
+    let grain = uniform().squared() * 0.05
     let pixels =
       batch.pixels * gain + level + random.normal(batch.pixels.shape) * grain
-    let (loss, parts) = batch.targets.loss(judge(pixels))
+    let (loss, parts) = batch.targets.loss(judge(pixels.moved(to: device)))
     let kind = batch.pixels.size(2) == 1 ? "picture" : "clip"
     let figures = withoutGradient {
       Dictionary(uniqueKeysWithValues: parts.map { ("\(kind)_\($0.key)", $0.value.item()) })
@@ -152,7 +154,9 @@ final class JudgeTask: TrainingTask {
       let samples = try (start..<min(count, start + 16)).map {
         try unseen.sample($0, frame: frame, restored: restored).seen().sample
       }
-      return zip(samples, withoutGradient { judge.readings(of: Self.pixels(samples)) }).map {
+      return zip(
+        samples, withoutGradient { judge.readings(of: Self.pixels(samples).moved(to: device)) }
+      ).map {
         ($0, SceneVerdict(objectLogits: $1.objects, sceneLogits: $1.scene))
       }
     }

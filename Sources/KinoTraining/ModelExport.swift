@@ -48,7 +48,7 @@ struct ModelExport {
             encoding: scheduler,
             className: "UniPCMultistepScheduler")
         ),
-        (ModelProfile.fileName, try .init(encoding: profile)),
+        (ModelProfile.fileName, try .init(encoding: profile())),
       ]
       for (name, file) in encoding { try file.write(to: folder.appendingPathComponent(name)) }
       try copy(autoencoderFolder, to: folder.appendingPathComponent("vae"))
@@ -59,7 +59,7 @@ struct ModelExport {
   }
 
   /// What the model was made for.
-  private var profile: ModelProfile {
+  private func profile() throws -> ModelProfile {
     let defaults = settings.defaults
     let longest = configuration.buckets.map(\.frames).max() ?? 1
     var profile = ModelProfile()
@@ -75,6 +75,8 @@ struct ModelExport {
     profile.baseTokens = settings.baseTokens
     profile.baseShift = settings.baseShift
     profile.preview = preview
+    profile.minimumSteps = defaults.minimumSteps
+    profile.vocabulary = try ModelProfile.Vocabulary(trainedOn: configuration)
     return profile
   }
 
@@ -82,7 +84,7 @@ struct ModelExport {
     _ averages: [(key: String, value: Tensor)], _ name: String, stem: String, in folder: URL
   ) throws {
     let own = averages.filter { $0.key.hasPrefix(name + ".") }
-      .map { (key: String($0.key.dropFirst(name.count + 1)), value: $0.value) }
+      .map { (key: String($0.key.dropFirst(name.count + 1)), value: $0.value.moved(to: .cpu)) }
     try WeightSet.write(own, to: folder.appendingPathComponent(name), stem: stem, dtype: .bfloat16)
   }
 

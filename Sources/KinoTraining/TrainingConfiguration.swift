@@ -1,4 +1,5 @@
 public import Foundation
+public import Kino
 public import KinoModels
 public import KinoTensor
 public import KinoWorld
@@ -14,6 +15,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var steps: Int
   /// The type of the networks' products: `float32` or `bfloat16`; parameters stay float32.
   public var precision: Precision
+  /// Where the networks compute; `nil`: the processor. Scenes are always drawn by the processor.
+  public var device: ComputeDevice?
   /// How parameters are updated.
   public var optimizer: OptimizerSettings
   /// Shapes of batches, drawn by weight.
@@ -98,6 +101,10 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var zoom: Double?
     /// Lengths of scenes' captions, each as often; `nil`: all. Short ones are learnt from first.
     public var captions: [CaptionLength]?
+    /// For a transformer: pixels along the sides of a square around an object, which then stands for the
+    /// whole; a multiple of 32. `nil` shows the whole. A quarter of the tokens, most of them of objects,
+    /// teaches what things look like at a quarter of the cost.
+    public var window: Int?
   }
 
   /// Where samples come from.
@@ -152,7 +159,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var latentChannels: Int
     /// Blocks per level.
     public var residualBlocks: Int
-    /// Pixels per side folded into channels: 2 or 4.
+    /// Pixels per side folded into channels: 2, 4 or 8.
     public var patch: Int
     /// Weight of the squared error of pixels, beside the absolute one's 1.
     public var squaredWeight: Double
@@ -160,13 +167,21 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var gradientWeight: Double
     /// Weight of the latents' divergence from the standard normal.
     public var divergenceWeight: Double
-    /// A folder with an autoencoder of these sizes to start from; `nil` starts anew.
+    /// How much more the errors of what moves count than those of what stands still; `nil`: alike.
+    public var movingWeight: Double?
+    /// The most noise added to half of the latents before decoding, in deviations of a channel; `nil`: none.
+    /// A decoder that has seen some forgives a transformer's small mistakes.
+    public var latentNoise: Double?
+    /// A folder with an autoencoder of these sizes to start from, or with a smaller patch, which then
+    /// starts as the same network on reduced pictures; `nil` starts anew.
     public var start: String?
     /// Whether the decoder alone learns, so that latents made before stay as they are.
     public var freezesEncoder: Bool?
 
     enum CodingKeys: String, CodingKey {
       case start
+      case movingWeight = "moving_weight"
+      case latentNoise = "latent_noise"
       case freezesEncoder = "frozen_encoder"
       case baseWidth = "base_width"
       case decoderBaseWidth = "decoder_base_width"
@@ -187,7 +202,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case output, seed, steps, precision, optimizer, buckets, data, schedule, autoencoder,
+    case output, seed, steps, precision, device, optimizer, buckets, data, schedule, autoencoder,
       transformer, judge
   }
 }
@@ -247,6 +262,8 @@ extension TrainingConfiguration {
     try require(
       [autoencoder != nil, transformer != nil, judge != nil].count { $0 } == 1,
       "expected one of `autoencoder`, `transformer` and `judge`")
+    try require(
+      device?.tensorDevice.isAvailable ?? true, "the device \(device?.rawValue ?? "") is not there")
     try require(steps > 0, "steps must be positive, found \(steps)")
     try require(!buckets.isEmpty, "expected at least one bucket")
     for bucket in buckets {
@@ -261,6 +278,10 @@ extension TrainingConfiguration {
         bucket.batch >= 1 && bucket.weight >= 0,
         "bucket batch must be positive and weight not negative")
       try require((1...8).contains(bucket.zoom ?? 1), "bucket zoom must be in 1...8")
+      let window = bucket.window ?? 32
+      try require(
+        window >= 32 && window % 32 == 0 && window <= min(bucket.width, bucket.height),
+        "bucket window must be a multiple of 32, no larger than the bucket, found \(window)")
       try require(bucket.captions?.isEmpty != true, "bucket captions must name a length")
     }
     try require(
@@ -282,8 +303,26 @@ extension TrainingConfiguration {
     try require(
       schedule.checkpointMinutes > 0 && schedule.logSteps > 0,
       "checkpoint_minutes and log_steps must be positive")
+    if let defaults = transformer?.defaults, let least = defaults.minimumSteps {
+      try require(
+        1...max(1, defaults.steps) ~= least,
+        "minimum_steps must be in 1...\(defaults.steps), the default steps, found \(least)")
+    }
     try autoencoder?.model.validate()
     try judge?.validate(buckets)
+    try require(
+      [autoencoder?.movingWeight, autoencoder?.latentNoise].allSatisfy { 0...100 ~= $0 ?? 0 },
+      "moving_weight and latent_noise must be in 0...100")
+    if let transformer {
+      try require(
+        [transformer.objectWeight, transformer.motionWeight, transformer.truth?.weight]
+          .allSatisfy { 0...100 ~= $0 ?? 0 },
+        "object_weight, motion_weight and the truth's weight must be in 0...100")
+      try require(
+        0...1 ~= transformer.truth?.until ?? 1
+          && 0...transformer.layers ~= transformer.truth?.block ?? 0,
+        "the truth's until must be in 0...1 and its block in 0...\(transformer.layers)")
+    }
     try require(
       autoencoder?.freezesEncoder != true || autoencoder?.start != nil,
       "a frozen_encoder needs a start")

@@ -33,8 +33,8 @@ struct TrainingState {
       value.rank > 1 && value.size(0) > 1 && value.count > value.size(0) && isMatrix(key)
     }
     self.parameters = parameters
-    first = parameters.map { .zeros($0.value.shape) }
-    second = parameters.map { .zeros($0.value.shape) }
+    first = parameters.map { .zeros($0.value.shape, device: $0.value.device) }
+    second = parameters.map { .zeros($0.value.shape, device: $0.value.device) }
     averages = parameters.map { $0.value.detached().copied() }
   }
 
@@ -126,7 +126,7 @@ extension TrainingState {
       let lists = [parameters.map(\.value), first, second, averages]
       for (part, tensors) in zip(Self.parts, lists) {
         try WeightSet.write(
-          zip(parameters, tensors).map { ($0.key, $1) }, to: partial, stem: part,
+          zip(parameters, tensors).map { ($0.key, $1.moved(to: .cpu)) }, to: partial, stem: part,
           metadata: ["step": "\(step)"])
       }
       let position = try JSONEncoder().encode(Position(step: step, configuration: configuration))

@@ -34,8 +34,31 @@ extension TrainingConfiguration {
     public var baseShift: Double
     /// Tokens at which the shift is `base_shift`.
     public var baseTokens: Int
+    /// How much more the errors of tokens that show an object count, beside the 1 of all others; `nil`: 0.
+    /// Objects cover a tenth of a scene, and the background would own the loss.
+    public var objectWeight: Double?
+    /// The same for tokens whose object moves; `nil`: 0.
+    public var motionWeight: Double?
+    /// What a middle block must know of the scene; `nil`: nothing.
+    public var truth: Truth?
     /// What the finished model offers when not told otherwise.
     public var defaults: Defaults
+
+    /// A loss on what the renderer knows of each token: outlines, normals, shapes, colours, finishes and
+    /// motion are predicted from the tokens after a block.
+    public struct Truth: Codable, Hashable, Sendable {
+      /// Its weight beside the velocity's at the first step, from where it falls linearly.
+      public var weight: Double
+      /// The share of the steps after which the weight is zero, in `0...1`; 1 ends with the run.
+      public var until: Double
+      /// Blocks before the tokens are taken.
+      public var block: Int
+
+      /// The weight at a step, counted from 1.
+      func weight(at step: Int, of steps: Int) -> Double {
+        weight * max(0, 1 - Double(step) / max(1, until * Double(steps)))
+      }
+    }
 
     /// The shape of the text encoder.
     public struct Text: Codable, Hashable, Sendable {
@@ -95,10 +118,20 @@ extension TrainingConfiguration {
       public var steps: Int
       /// Guidance scale.
       public var guidance: Double
+      /// Fewer sampling steps give a warning; `nil`: any number will do.
+      public var minimumSteps: Int?
+
+      enum CodingKeys: String, CodingKey {
+        case name, width, height, frames, steps, guidance
+        case minimumSteps = "minimum_steps"
+      }
     }
 
     enum CodingKeys: String, CodingKey {
-      case autoencoder, start, heads, layers, patch, recompute, text, latents, russian, defaults
+      case autoencoder, start, heads, layers, patch, recompute, text, latents, russian, truth
+      case defaults
+      case objectWeight = "object_weight"
+      case motionWeight = "motion_weight"
       case headWidth = "head_width"
       case feedForwardWidth = "feed_forward_width"
       case captionDropout = "caption_dropout"

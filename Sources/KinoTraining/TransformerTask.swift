@@ -13,22 +13,28 @@ internal import KinoWorld
 /// Every sample is a canvas with a random pattern of known frames: known tokens are clean, carry
 /// timestep 0 and are left out of the loss. That is what makes extending, looping and connecting
 /// trained abilities. Flow matching (arXiv:2210.02747) with uniform timesteps, shifted towards noise as
-/// the canvas grows.
+/// the canvas grows. Of rendered scenes the truth is known: tokens that show objects count more, and a
+/// middle block learns to tell what they show.
 final class TransformerTask: TrainingTask {
   struct Batch {
     let latents: Tensor  // [B, C, f, h, w], normalised
     let captions: [String]
+    var truth: TruthBatch?
+    /// The weight of the loss on the truth.
+    var truthWeight = 0.0
   }
 
   private let configuration: TrainingConfiguration
   private let settings: TrainingConfiguration.TransformerSettings
   private let computeType: DType
+  private let device: Device
   private let source: CaptionedSource
   private let autoencoder: VideoAutoencoder
   private let autoencoderFolder: URL
   private let tokenizer: SentencePieceTokenizer
   let parameters: [(key: String, value: Tensor)]
   private let networks: CaptionedNetworks
+  private let truthHead: TruthHead
   private var stores: [String: LatentStore] = [:]
 
   init(_ configuration: TrainingConfiguration) throws {
@@ -38,14 +44,15 @@ final class TransformerTask: TrainingTask {
     self.configuration = configuration
     self.settings = settings
     computeType = configuration.precision.dtype
+    device = configuration.device?.tensorDevice ?? .cpu
     source = try CaptionedSource(
       settings: configuration.data, seed: configuration.seed, russian: settings.russian)
     autoencoderFolder = URL(
       fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
-    autoencoder = try Self.loadAutoencoder(autoencoderFolder, computeType: computeType)
+    autoencoder = try Self.loadAutoencoder(autoencoderFolder, computeType, device)
     tokenizer = try Self.tokenizer(configuration, settings)
-    let transformer = ParameterRegistry(seed: configuration.seed)
-    let text = ParameterRegistry(seed: configuration.seed + 1)
+    let transformer = ParameterRegistry(seed: configuration.seed, device: device)
+    let text = ParameterRegistry(seed: configuration.seed + 1, device: device)
     let model = settings.model(channels: autoencoder.configuration.latentChannels)
     let textModel = settings.textModel(vocabulary: tokenizer.vocabularySize)
     var network = DiffusionTransformer(transformer.root, configuration: model)
@@ -53,16 +60,20 @@ final class TransformerTask: TrainingTask {
     networks = CaptionedNetworks(
       transformer: network,
       encoder: UMT5Encoder(text.root, configuration: textModel), tokenizer: tokenizer,
-      computeType: computeType)
+      computeType: computeType, device: device)
     if let start = Self.start(settings) {
       try WeightSet(inFolder: start.appendingPathComponent("transformer"))
         .copy(into: transformer.parameters)
       try WeightSet(inFolder: start.appendingPathComponent("text_encoder"))
         .copy(into: text.parameters)
     }
+    let truth = ParameterRegistry(seed: configuration.seed + 2, device: device)
+    truthHead = TruthHead(truth.root, width: model.width)
     parameters =
       transformer.parameters.map { (key: "transformer." + $0.key, value: $0.value) }
       + text.parameters.map { (key: "text_encoder." + $0.key, value: $0.value) }
+      + (settings.truth == nil
+        ? [] : truth.parameters.map { (key: "truth." + $0.key, value: $0.value) })
   }
 
   func isMatrix(_ key: String) -> Bool {
@@ -76,14 +87,14 @@ final class TransformerTask: TrainingTask {
     key.hasPrefix("text_encoder.") && isMatrix(key) ? 0.03 : 1
   }
 
-  private static func loadAutoencoder(_ folder: URL, computeType: DType) throws -> VideoAutoencoder
-  {
+  private static func loadAutoencoder(
+    _ folder: URL, _ computeType: DType, _ device: Device
+  ) throws -> VideoAutoencoder {
     let configuration = try ConfigurationFile.read(
       VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
-    let registry = ParameterRegistry(try WeightSet(inFolder: folder), computeType: computeType)
-    let autoencoder = VideoAutoencoder(registry.root, configuration: configuration)
-    try registry.validate()
-    return autoencoder
+    return try WeightSet(inFolder: folder).load(computeType: computeType, device: device) {
+      VideoAutoencoder($0, configuration: configuration)
+    }
   }
 
   private static func start(_ settings: TrainingConfiguration.TransformerSettings) -> URL? {
@@ -142,7 +153,48 @@ final class TransformerTask: TrainingTask {
     let share = order.dropFirst((step - first) * bucket.batch).prefix(bucket.batch)
       .map { drawn[$0.1] }
     guard let store = try filled(bucket, to: available, shouldStop: shouldStop) else { return nil }
-    return Batch(latents: try store.latents(at: share.map(\.0)), captions: share.map(\.1))
+    let (indices, captions) = (share.map(\.0), share.map(\.1))
+    let latents = try store.latents(at: indices)
+    let truthWeight = settings.truth?.weight(at: step, of: configuration.steps) ?? 0
+    guard needsTruth || bucket.window != nil else {
+      return Batch(latents: latents, captions: captions)
+    }
+    let truths = truths(of: indices, bucket)
+    guard let window = bucket.window else {
+      return Batch(
+        latents: latents, captions: captions, truth: TruthBatch(truths), truthWeight: truthWeight)
+    }
+    let cell =
+      autoencoder.configuration.spatialScale * networks.transformer.configuration.patchSize[1]
+    var places = RandomSource(
+      seed: configuration.seed ^ stableHash("window"), drawCount: UInt64(step) << 20)
+    let windows = truths.map {
+      TokenWindow(
+        around: $0?.first, rows: bucket.height / cell, columns: bucket.width / cell,
+        side: window / cell, by: &places)
+    }
+    return Batch(
+      latents: stack(
+        windows.indices.map {
+          windows[$0].cut(
+            latents.select(0, $0), patch: cell / autoencoder.configuration.spatialScale)
+        }), captions: captions,
+      truth: TruthBatch(zip(truths, windows).map { $1.cut($0) }), truthWeight: truthWeight)
+  }
+
+  private var needsTruth: Bool {
+    settings.truth != nil || settings.objectWeight ?? 0 > 0 || settings.motionWeight ?? 0 > 0
+  }
+
+  /// What the renderer knows of samples' tokens, by latent frame.
+  private func truths(of indices: [Int], _ bucket: TrainingConfiguration.Bucket) -> [[SceneTruth]?]
+  {
+    let (model, patch) = (autoencoder.configuration, networks.transformer.configuration.patchSize)
+    return TruthBatch.truths(count: indices.count) { [source] index in
+      source.truth(
+        indices[index], of: bucket, cell: model.spatialScale * patch[1],
+        group: model.temporalScale * patch[0])
+    }
   }
 
   /// Samples that may be drawn from a bucket at a step.
@@ -169,10 +221,11 @@ final class TransformerTask: TrainingTask {
     while store.count < count {
       if shouldStop() { return nil }
       let pixels = try source.pixels(store.count..<min(count, store.count + group), of: bucket)
-        .pixels
+        .pixels.moved(to: device)
       try withoutGradient {
         try store.append(
-          autoencoder.normalized(autoencoder.encode(pixels, computeType: computeType).mean))
+          autoencoder.normalized(autoencoder.encode(pixels, computeType: computeType).mean)
+            .moved(to: .cpu))
       }
     }
     stores[bucket.name] = store
@@ -181,8 +234,9 @@ final class TransformerTask: TrainingTask {
 
   private func openStore(_ bucket: TrainingConfiguration.Bucket) throws -> LatentStore {
     let shape = autoencoder.configuration
+    // The seed decides which sample a number stands for, the encoder what its latents are.
     let folder = configuration.outputFolder.appendingPathComponent(
-      "latents-\(try Self.encoderHash(autoencoderFolder).short)")
+      "latents-\(try Self.encoderHash(autoencoderFolder).short)-\(configuration.seed)")
     return try LatentStore(
       folder: folder, name: bucket.name,
       shape: [
@@ -205,10 +259,18 @@ final class TransformerTask: TrainingTask {
     let patterns = try (0..<count).map { _ in
       try KnownFramePatterns().known(frames: frames, from: &random)
     }
-    let noise = random.normal(batch.latents.shape)
-    let errors = networks.errors(
-      batch.latents, noise: noise, sigmas: sigmas, known: patterns, captions: batch.captions)
-    return (errors.mean(), ["loss_\(tokens)_tokens": withoutGradient { errors.mean().item() }])
+    let noise = random.normal(batch.latents.shape).moved(to: device)
+    let (errors, middle) = networks.errors(
+      batch.latents.moved(to: device), noise: noise, sigmas: sigmas, known: patterns,
+      captions: batch.captions,
+      weights: batch.truth?.weights(object: settings.objectWeight, motion: settings.motionWeight),
+      tokensAfter: batch.truthWeight > 0 ? settings.truth?.block : nil)
+    let velocity = errors.mean()
+    var figures = ["loss_\(tokens)_tokens": withoutGradient { velocity.item() }]
+    guard let middle, let truth = batch.truth else { return (velocity, figures) }
+    let known = truthHead.loss(middle, truth, computeType: computeType)
+    figures["truth"] = withoutGradient { known.item() }
+    return (velocity + known * batch.truthWeight, figures)
   }
 
   // MARK: - Evaluation
@@ -226,7 +288,7 @@ final class TransformerTask: TrainingTask {
         registry("transformer.").root, configuration: networks.transformer.configuration),
       encoder: UMT5Encoder(
         registry("text_encoder.").root, configuration: networks.encoder.configuration),
-      tokenizer: tokenizer, computeType: computeType)
+      tokenizer: tokenizer, computeType: computeType, device: device)
   }
 
   /// The loss on unseen combinations, at fixed noise levels and noise.
@@ -242,16 +304,18 @@ final class TransformerTask: TrainingTask {
     }
     let latents = concatenate(
       clips.map {
-        autoencoder.normalized(autoencoder.encode(Clip($0).tensor, computeType: computeType).mean)
+        autoencoder.normalized(
+          autoencoder.encode(Clip($0).tensor.moved(to: device), computeType: computeType).mean)
       },
       along: 0)
     let captions = scenes.map { CaptionGrammar().caption(for: $0, length: .sentence, seed: 1) }
     var noise = RandomSource(seed: 1)
-    let errors = networks.errors(
-      latents, noise: noise.normal(latents.shape),
-      sigmas: scenes.indices.map { (Double($0) + 0.5) / 16 },
-      known: scenes.map { _ in Array(repeating: false, count: latents.size(2)) }, captions: captions
-    )
+    let sigmas = scenes.indices.map { (Double($0) + 0.5) / 16 }
+    let known = [[Bool]](
+      repeating: Array(repeating: false, count: latents.size(2)), count: scenes.count)
+    let (errors, _) = networks.errors(
+      latents, noise: noise.normal(latents.shape).moved(to: device), sigmas: sigmas, known: known,
+      captions: captions)
     return ["held_out_loss": errors.mean().item()]
   }
 
@@ -291,11 +355,11 @@ final class TransformerTask: TrainingTask {
     let schedule = try FlowMatchingSchedule(
       stepCount: 14, shift: settings.shift.shift(tokens: canvas.shape.tokenCount), spacing: .uniPC)
     let denoiser = TextGuidedDenoiser(
-      transformer: networks.transformer, computeType: computeType, device: .cpu,
+      transformer: networks.transformer, computeType: computeType, device: device,
       guidance: try ClassifierFreeGuidance(scale: settings.defaults.guidance),
       prompts: [networks.text([prompt])], negative: networks.text([""]))
     let latents = try UniPCSampler().sample(
-      canvas, noise: canvas.noise(seed: seed), schedule: schedule,
+      canvas, noise: canvas.noise(seed: seed).moved(to: device), schedule: schedule,
       denoise: denoiser.denoise(canvas))
     let pixels = autoencoder.decode(
       autoencoder.denormalized(latents.expandingDimension(at: 0)), computeType: computeType)
@@ -320,69 +384,12 @@ final class TransformerTask: TrainingTask {
           SceneRenderer(width: 96, height: 96).render(
             .random(seed: UInt64(810_000 + index)), frameCount: 9,
             framesPerSecond: configuration.data.framesPerSecond)
-        ).tensor
+        ).tensor.moved(to: device)
         let latents = autoencoder.encode(pixels, computeType: computeType).mean
-        return (autoencoder.normalized(latents).select(0, 0), pixels.select(0, 0))
+        return (
+          autoencoder.normalized(latents).select(0, 0).moved(to: .cpu),
+          pixels.select(0, 0).moved(to: .cpu)
+        )
       })
-  }
-}
-
-/// The two networks that learn together, and the way a caption goes through them.
-struct CaptionedNetworks {
-  let transformer: DiffusionTransformer
-  let encoder: UMT5Encoder
-  let tokenizer: SentencePieceTokenizer
-  let computeType: DType
-
-  /// Rows of text that the transformer attends to, most of them padding, as in published models.
-  static let textRows = 512
-
-  /// A caption's tokens. One of our own grammar can always be tokenised; an unreadable one counts as
-  /// empty.
-  func tokens(of caption: String) -> [Int32] {
-    (try? tokenizer.encode(caption, maximumLength: Self.textRows)) ?? [1]
-  }
-
-  /// The context of captions, padded to the longest.
-  func text(_ captions: [String]) -> TextContext {
-    let ids = captions.map(tokens)
-    let length = ids.map(\.count).max() ?? 1
-    var padded = [Int64](repeating: 0, count: ids.count * length)
-    var present = [Float](repeating: 0, count: ids.count * length)
-    for (row, own) in ids.enumerated() {
-      for (column, id) in own.enumerated() {
-        padded[row * length + column] = Int64(id)
-        present[row * length + column] = 1
-      }
-    }
-    let mask = Tensor(present, shape: [ids.count, length])
-    let states = encoder(
-      inputIDs: Tensor(padded, shape: [ids.count, length]), mask: mask, computeType: computeType)
-    return transformer.textContext(
-      states, mask: mask, paddedTo: Self.textRows, computeType: computeType)
-  }
-
-  /// The mean squared error of the velocity over the free latents, one number per sample.
-  func errors(
-    _ latents: Tensor, noise: Tensor, sigmas: [Double], known: [[Bool]], captions: [String]
-  ) -> Tensor {
-    let (count, channels, frames, height, width) = latents.shape5
-    let free = Tensor(
-      known.flatMap { $0.map { $0 ? Float(0) : 1 } }, shape: [count, 1, frames, 1, 1])
-    let sigma = Tensor(sigmas.map(Float.init), shape: [count, 1, 1, 1, 1]) * free
-    let noisy = FlowMatching.noised(latents, with: noise, sigma: sigma)
-    let values = Tensor(sigmas.flatMap { [0, Float($0 * 1000)] }, shape: [count, 2])
-    let patch = transformer.configuration.patchSize
-    let perFrame = (height / patch[1]) * (width / patch[2])
-    let index = free.reshaped(to: count, frames, 1).expanded(to: count, frames, perFrame)
-      .reshaped(to: count, frames * perFrame).cast(to: .int64)
-    let velocity = transformer(
-      noisy, timesteps: .perToken(values: values, index: index), text: text(captions),
-      computeType: computeType)
-    let squared = (velocity - FlowMatching.velocity(clean: latents, noise: noise)).squared() * free
-    let counted =
-      free.sum(along: 1, 2, 3, 4).clamped(to: 1...Double(frames))
-      * Double(channels * height * width)
-    return squared.sum(along: 1, 2, 3, 4) / counted
   }
 }

@@ -72,6 +72,12 @@ import Testing
     ["bench", "attention", "--precision", "int4"],
     ["inspect"],
     ["train"],
+    ["train", "{model}/kino.json", "--threads", "0"],
+    ["evaluate", "autoencoder", "{model}/vae", "--size", "65x64"],
+    ["evaluate", "autoencoder", "{model}/vae", "--frames", "6"],
+    ["evaluate", "autoencoder", "{model}/vae", "--fps", "nan"],
+    ["evaluate", "autoencoder", "{model}/vae", "--count", "0"],
+    ["evaluate", "autoencoder", "{model}/vae", "--sheet", "sheet.txt"],
   ]
 
   static let failures: [[String]] = [
@@ -83,6 +89,7 @@ import Testing
     generate + ["--output", "folder.mp4"],
     generate + ["--output", "/dev/null/a.mp4"],
     generate + ["--sheet", "taken.png"],
+    ["evaluate", "autoencoder", "{model}/vae", "--sheet", "taken.png"],
     ["inspect", "nothing"],
     ["inspect", "taken.mp4"],
     ["inspect", "."],

@@ -81,6 +81,57 @@ import Testing
     }
   }
 
+  @Test func `Words and steps that a model is not made for give a warning each, once`()
+    async throws
+  {
+    let profile = kino.url("model/kino.json")
+    try String(contentsOf: profile, encoding: .utf8).replacing(
+      "\"name\": \"tiny\",",
+      with: """
+        "name": "tiny", "minimum_steps": 2,
+        "vocabulary": {"en": {"things": ["ball", "cube"], "colours": ["red"], "function": ["a"]}},
+        """
+    ).write(to: profile, atomically: true, encoding: .utf8)
+    let words = "tiny knows no \"cat\"; it knows: ball, cube."
+    let steps = "1 step is fewer than the 2 that tiny needs; shapes may stay unfinished."
+    let asked = ["a red cat", "--model", "{model}", "--steps", "1"]
+    for verb in ["generate", "image"] {
+      let plan = try await kino.run(["plan", verb] + asked)
+      #expect(plan.status == 0)
+      #expect(plan.errors == "warning: \(words)\nwarning: \(steps)\n")
+      let json = try await kino.run(["plan", verb] + asked + ["--json"])
+      #expect(json.objects.map { $0?["event"] } == ["planned", "warning", "warning"])
+      #expect(json.objects.compactMap { $0?["message"] } == [words, steps])
+    }
+    let made = try await kino.run(["generate"] + asked + ["--json"])
+    #expect(made.status == 0)
+    #expect(made.objects.compactMap { $0?["message"] } == [words, steps])
+    let quiet = try await kino.run(["image", "red balls", "--model", "{model}", "--quiet"])
+    #expect(quiet.status == 0 && quiet.errors.isEmpty)
+  }
+
+  @Test func `An autoencoder is scored by what moves and what stays`() async throws {
+    let made = try await kino.run([
+      "evaluate", "autoencoder", "model/vae", "--size", "64x32", "--frames", "5", "--count", "2",
+      "--fps", "4", "--sheet", "sheet.png", "--json",
+    ])
+    #expect(made.status == 0, "\(made.errors)")
+    let line = try #require(made.output.split(separator: "\n").first)
+    let score = try #require(
+      try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    #expect(score["set"] as? String == "world, 64x32, 5 frames at 4.0 a second")
+    #expect(score["count"] as? Int == 2 && score["psnr"] is Double)
+    let parts = try #require(score["parts"] as? [String: Any])
+    #expect(parts["moving"] is Double && parts["still"] is Double && parts["first_frame"] is Double)
+    #expect((parts["latent_frames"] as? [Double])?.count == 4)
+    let info = try MediaInfo.probe(kino.url("sheet.png").path)
+    #expect(info.width == 4 * (2 * 64 + 4) + 4)
+    let plain = try await kino.run([
+      "evaluate", "autoencoder", "model/vae", "--size", "32x32", "--frames", "1", "--count", "1",
+    ])
+    #expect(plain.status == 0 && !plain.output.contains("moving"))
+  }
+
   @Test func `Worlds: one clip, or a data set`() async throws {
     let one = try await kino.run([
       "world", "a red ball bounces on grass", "--size", "32x32", "--frames", "3", "--output",

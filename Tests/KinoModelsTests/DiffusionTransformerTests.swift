@@ -21,6 +21,18 @@ struct DiffusionTransformerTests {
     model(latents, timesteps: timesteps, text: model.textContext(hiddenStates))
   }
 
+  @Test func `Tokens of a middle block come beside the same velocity`() {
+    let timesteps = Timesteps.perSample(Tensor([Float(640), 31]))
+    let text = model.textContext(hiddenStates)
+    let plain = velocity(timesteps)
+    for count in 0...model.configuration.layerCount {
+      let (velocity, tokens) = model.velocityAndTokens(
+        latents, timesteps: timesteps, text: text, after: count)
+      #expect(velocity.floats() == plain.floats())
+      #expect(tokens.shape == [2, 18, model.configuration.width])
+    }
+  }
+
   // MARK: - Timesteps
 
   @Test func `A timestep per token is a timestep per sample where all are equal`() {

@@ -1,7 +1,9 @@
 import Foundation
 import KinoModels
 import KinoTensor
+import KinoTestSupport
 import KinoWeights
+import KinoWorld
 import Testing
 
 @testable import KinoTraining
@@ -32,12 +34,14 @@ private struct TinyRuns {
     return try TrainingConfiguration(contentsOf: url)
   }
 
-  func autoencoder(_ name: String, steps: Int, more: String = "") throws -> TrainingConfiguration {
+  func autoencoder(_ name: String, steps: Int, patch: Int = 4, more: String = "") throws
+    -> TrainingConfiguration
+  {
     try configuration(
       name,
       text(
         name, steps: steps,
-        "autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4, squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4\(more)}"
+        "autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: \(patch), squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4\(more)}"
       ))
   }
 
@@ -144,6 +148,115 @@ struct TaskTests {
         try Data(contentsOf: start.appendingPathComponent("config.json"))
           == Data(contentsOf: target.appendingPathComponent("config.json")))
     }
+  }
+
+  @Test("a larger patch starts as the same network on reduced pictures")
+  func largerPatch() throws {
+    try withRuns { runs in
+      let first = try runs.autoencoder("ae", steps: 3)
+      try runs.run(first)
+      let small = runs.folder.appendingPathComponent("small")
+      try Trainer(first) { _ in }.export(to: small)
+      let large = runs.folder.appendingPathComponent("large")
+      let second = try runs.autoencoder(
+        "large", steps: 1, patch: 8, more: ", start: \(small.path)")
+      try Trainer(second) { _ in }.export(to: large)
+      let networks = try [small, large].map { folder in
+        let shape = try ConfigurationFile.read(
+          VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
+        return try WeightSet(inFolder: folder).load { VideoAutoencoder($0, configuration: shape) }
+      }
+      #expect(networks.map(\.configuration.spatialScale) == [16, 32])
+      var random = RandomSource(seed: 5)
+      let reduced = random.normal([1, 3, 5, 32, 32])
+      let full = reduced.repeated(2, along: 3).repeated(2, along: 4)
+      let latents = [networks[0].encode(reduced).mean, networks[1].encode(full).mean]
+      expectClose(latents[1], latents[0], tolerance: 2e-2)
+      let restored = networks.map { $0.decode(latents[0]) }
+      expectClose(
+        restored[1], restored[0].repeated(2, along: 3).repeated(2, along: 4), tolerance: 2e-2)
+    }
+  }
+
+  @Test("weights on what moves and noise in the latents leave an autoencoder learning")
+  func movingWeight() throws {
+    try withRuns { runs in
+      let configuration = try runs.autoencoder(
+        "ae", steps: 24, more: ", moving_weight: 4, latent_noise: 0.2")
+      let losses = try runs.run(configuration)
+      let (early, late) = ((1...4).compactMap { losses[$0] }, (21...24).compactMap { losses[$0] })
+      #expect(late.reduce(0, +) < early.reduce(0, +) * 0.9)
+    }
+  }
+
+  @Test("the truth of rendered scenes weighs tokens and is learnt, and is no part of the model")
+  func truth() throws {
+    try withRuns { runs in
+      let autoencoder = try runs.autoencoder("ae", steps: 1)
+      try runs.run(autoencoder)
+      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      let more = """
+        object_weight: 3
+          motion_weight: 1
+          truth: {weight: 0.3, block: 1, until: 0.8}
+        """
+      let (whole, broken) = (
+        try runs.transformer("whole", steps: 30, more: more),
+        try runs.transformer("broken", steps: 30, more: more)
+      )
+      var errors: [Int: Double] = [:]
+      let trainer = try Trainer(whole) { event in
+        if case .step(let step, _, let figures) = event { errors[step] = figures["truth"] }
+      }
+      try trainer.run()
+      // From step 24 on, its weight is zero.
+      #expect(errors.keys.max() == 23)
+      let (early, late) = ((1...5).compactMap { errors[$0] }, (19...23).compactMap { errors[$0] })
+      #expect(late.reduce(0, +) < early.reduce(0, +))
+      try runs.run(broken, stoppingAt: 11)
+      try runs.run(broken)
+      #expect(try runs.parameters(whole) == runs.parameters(broken))
+      let model = runs.folder.appendingPathComponent("model")
+      try trainer.export(to: model)
+      let keys = try ModelFolder(at: model).weights(of: "transformer").tensors.map(\.name)
+      #expect(!keys.isEmpty && keys.allSatisfy { !$0.contains("truth") })
+    }
+  }
+
+  @Test("a window of tokens holds an object, and cuts latents and truth alike")
+  func window() throws {
+    let scene = try Scene(parsing: "a small red ball on grass")
+    let truth = SceneRenderer(width: 128, height: 128).truth(scene, time: 0)
+    var random = RandomSource(seed: 4)
+    let latents = Tensor.range(0, 2 * 64).reshaped(to: 2, 1, 8, 8)
+    var windows = Set<TokenWindow>()
+    for _ in 0..<50 {
+      let window = TokenWindow(around: truth, rows: 8, columns: 8, side: 4, by: &random)
+      windows.insert(window)
+      let cut = try #require(window.cut([truth])?.first)
+      #expect(!cut.objectCells.isEmpty && cut.rows == 4 && cut.columns == 4)
+      let values = window.cut(latents, patch: 1)
+      #expect(values.shape == [2, 1, 4, 4])
+      #expect(values.floats()[0] == Float(window.row * 8 + window.column))
+    }
+    #expect(windows.count > 3)
+    let anywhere = TokenWindow(around: nil, rows: 3, columns: 5, side: 3, by: &random)
+    #expect(anywhere.row == 0 && 0...2 ~= anywhere.column)
+  }
+
+  @Test("tokens that show objects count more, and those without truth all alike")
+  func tokenWeights() throws {
+    let scene = try Scene(parsing: "a big red cube slides to the left")
+    let renderer = SceneRenderer(width: 64, height: 64)
+    let batch = TruthBatch([[renderer.truth(scene, time: 0.3)], nil])
+    #expect(batch.values.shape == [2, 16, SceneTruth.width])
+    #expect(batch.isKnown.floats() == [1, 0])
+    let weights = try #require(batch.weights(object: 3, motion: 0)).floats()
+    #expect(Set(weights[..<16]) == [1, 4])
+    #expect(weights[16...].allSatisfy { $0 == 1 })
+    let moving = try #require(batch.weights(object: 3, motion: 1)).floats()
+    #expect(zip(moving, weights).allSatisfy { $0 >= $1 } && moving[..<16].max() ?? 0 > 4)
+    #expect(batch.weights(object: nil, motion: 0) == nil)
   }
 
   @Test(

@@ -22,6 +22,10 @@ public struct ModelProfile: Codable, Hashable, Sendable {
   public var baseShift: Double?
   /// Small pictures from latents.
   public var preview: LatentPreview?
+  /// With fewer sampling steps, clips are not worth looking at.
+  public var minimumSteps: Int?
+  /// The words that the model was trained on.
+  public var vocabulary: Vocabulary?
 
   /// What a request takes where it says nothing.
   public struct Defaults: Codable, Hashable, Sendable {
@@ -55,7 +59,7 @@ public struct ModelProfile: Codable, Hashable, Sendable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case name, defaults, preview
+    case name, defaults, preview, vocabulary
     case sizeMultiple = "size_multiple"
     case maximumPixels = "maximum_pixels"
     case maximumFrames = "maximum_frames"
@@ -63,6 +67,7 @@ public struct ModelProfile: Codable, Hashable, Sendable {
     case windowOverlap = "window_overlap"
     case baseTokens = "base_tokens"
     case baseShift = "base_shift"
+    case minimumSteps = "minimum_steps"
   }
 
   /// Makes a profile that says nothing.
@@ -89,6 +94,7 @@ extension ModelProfile {
     try requirePositive(windowFrames, "window_frames")
     try requirePositive(windowOverlap, "window_overlap")
     try requirePositive(baseTokens, "base_tokens")
+    try requirePositive(minimumSteps, "minimum_steps")
     try require((sizeMultiple ?? 1) <= 1024, "size_multiple is over 1024")
     try require(
       (baseTokens == nil) == (baseShift == nil), "base_tokens and base_shift belong together")

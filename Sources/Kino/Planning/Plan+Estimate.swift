@@ -39,6 +39,7 @@ extension Plan {
     peakBytes = Self.programBytes + weightBytes + max(activationBytes, decodingBytes) + outputBytes
     availableBytes = MachineMemory.availableBytes
     (fastestSeconds, slowestSeconds, isTimeMeasured) = (0, 0, false)
+    warnings = request.warnings
   }
 
   /// Fills in the times from a rate in operations a second.

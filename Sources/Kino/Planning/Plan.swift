@@ -33,6 +33,9 @@ public struct Plan: Codable, Hashable, Sendable {
   public var slowestSeconds: Double
   /// Whether the times come from clips made here before, or from a short trial only.
   public var isTimeMeasured: Bool
+  /// What is possible and probably not what is wanted, a sentence each. Not encoded: in JSON, each is
+  /// an event of its own.
+  public var warnings: [String] = []
 
   /// What the program takes before any work, libraries and the kernels' workspaces included.
   static let programBytes = 200_000_000

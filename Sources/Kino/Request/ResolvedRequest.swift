@@ -76,18 +76,21 @@ extension GenerationRequest {
     var canvasFrames = (frames - 1 + temporal - 1) / temporal * temporal + 1
     let patch = model.transformer.patchSize[0]
     while model.autoencoder.latentFrames(canvasFrames) % patch != 0 { canvasFrames += temporal }
+    let prompt = try cleaned(prompt, "prompt", isRequired: true)
+    let steps = try within(1...1000, stepCount ?? defaults.steps, "steps")
     return ResolvedRequest(
-      verb: verb, prompt: try cleaned(prompt, "prompt", isRequired: true),
+      verb: verb, prompt: prompt,
       negativePrompt: try cleaned(negativePrompt, "negative prompt", isRequired: false),
       size: size, canvasSize: canvasSize, frameCount: frames, canvasFrameCount: canvasFrames,
       framesPerSecond: rate, seed: seed ?? UInt64.random(in: 0..<1 << 32),
-      stepCount: try within(1...1000, stepCount ?? defaults.steps, "steps"),
+      stepCount: steps,
       guidanceScale: try within(0...100, guidanceScale ?? defaults.guidance, "guidance"),
       guidanceRange: try noiseRange(guidanceRange),
       cacheThreshold: try within(0...1, cacheThreshold, "cache"),
       precision: precision ?? (Engine.prefersBFloat16 ? .bf16 : .f32), sampler: sampler,
       previewInterval: model.profile.preview == nil ? 0 : max(0, previewInterval),
-      warnings: warnings(canvasSize, frames, model))
+      warnings: Self.warnings(canvasSize, frames, model)
+        + Self.warnings(prompt: prompt, steps: steps, model))
   }
 
   /// Makes white space plain: none at the ends, one space between words.
@@ -172,7 +175,22 @@ extension GenerationRequest {
       "\(name) is \(value); use a number in \(range.lowerBound)...\(range.upperBound).")
   }
 
-  private func warnings(_ size: FrameSize, _ frames: Int, _ model: Model) -> [String] {
+  private static func warnings(prompt: String, steps: Int, _ model: Model) -> [String] {
+    var warnings: [String] = []
+    if let words = model.profile.vocabulary?.warning(about: prompt, model: model.name) {
+      warnings.append(words)
+    }
+    if let least = model.profile.minimumSteps, steps < least {
+      warnings.append(
+        """
+        \(steps) step\(steps == 1 ? " is" : "s are") fewer than the \(least) that \(model.name) needs; \
+        shapes may stay unfinished.
+        """)
+    }
+    return warnings
+  }
+
+  private static func warnings(_ size: FrameSize, _ frames: Int, _ model: Model) -> [String] {
     var warnings: [String] = []
     if let most = model.profile.maximumPixels, size.width * size.height > most {
       warnings.append(

@@ -108,6 +108,52 @@ public struct DiffusionTransformer: Sendable {
     _ latents: Tensor, timesteps: Timesteps, text: TextContext, computeType: DType = .float32,
     rotary: RotaryTable? = nil, cache: StepCache? = nil
   ) -> Tensor {
+    let stream = stream(latents, timesteps, text, computeType, rotary)
+    let first = stream.embedded()
+    let last =
+      cache.map { cache in
+        cache.stream(first, first: stream.passed(first, 0..<1)) {
+          stream.passed($0, 1..<blocks.count)
+        }
+      } ?? stream.passed(first, 0..<blocks.count)
+    return stream.velocity(last)
+  }
+
+  /// Predicts the velocity as ``callAsFunction(_:timesteps:text:computeType:rotary:cache:)`` does, and gives
+  /// the tokens that a middle block leaves, for losses on what the network knows by then.
+  ///
+  /// - Parameters:
+  ///   - latents: Noisy latents `[B, C, F, H, W]`.
+  ///   - timesteps: Their noise, in `0...1000`.
+  ///   - text: From ``textContext(_:mask:computeType:)``, with the same compute type.
+  ///   - computeType: The type of the products, float32 or bfloat16.
+  ///   - count: Blocks before the tokens are taken, in `0...layerCount`.
+  /// - Returns: The velocity `[B, outputChannels, F, H, W]` and tokens `[B, L, width]`, both float32.
+  public func velocityAndTokens(
+    _ latents: Tensor, timesteps: Timesteps, text: TextContext, computeType: DType = .float32,
+    after count: Int
+  ) -> (velocity: Tensor, tokens: Tensor) {
+    precondition(
+      0...blocks.count ~= count, "velocityAndTokens: after \(count) of \(blocks.count) blocks")
+    let stream = stream(latents, timesteps, text, computeType, nil)
+    let tokens = stream.passed(stream.embedded(), 0..<count)
+    return (stream.velocity(stream.passed(tokens, count..<blocks.count)), tokens)
+  }
+
+  /// The three parts of a forward pass.
+  private struct Stream {
+    /// Latents to tokens.
+    let embedded: () -> Tensor
+    /// Tokens through some of the blocks.
+    let passed: (Tensor, Range<Int>) -> Tensor
+    /// Tokens to the velocity.
+    let velocity: (Tensor) -> Tensor
+  }
+
+  private func stream(
+    _ latents: Tensor, _ timesteps: Timesteps, _ text: TextContext, _ computeType: DType,
+    _ rotary: RotaryTable?
+  ) -> Stream {
     let (_, _, frames, height, width) = latents.shape5
     let grid = PatchGrid(latents, patch: configuration.patchSize)
     let table =
@@ -131,14 +177,13 @@ public struct DiffusionTransformer: Sendable {
         }
       }
     }
-    var x = patchEmbedding(grid.patches(of: latents).cast(to: computeType))
-    x = x.cast(to: .float32)  // [B, L, D]
-    if let cache {
-      x = cache.stream(x, first: passed(x, 0..<1)) { passed($0, 1..<blocks.count) }
-    } else {
-      x = passed(x, 0..<blocks.count)
-    }
-    return grid.latents(of: head(x, time: time, computeType: computeType).cast(to: .float32))
+    return Stream(
+      embedded: {  // [B, L, D]
+        patchEmbedding(grid.patches(of: latents).cast(to: computeType)).cast(to: .float32)
+      }, passed: passed,
+      velocity: {
+        grid.latents(of: head($0, time: time, computeType: computeType).cast(to: .float32))
+      })
   }
 }
 

@@ -50,14 +50,14 @@ extension VideoAutoencoder {
       case spatialScale = "scale_factor_spatial"
     }
 
-    /// A 2.2-form autoencoder that compresses 4x16x16.
+    /// A 2.2-form autoencoder that compresses 4x16x16, or 4x32x32 with a patch of 8.
     ///
     /// - Parameters:
     ///   - baseWidth: Channels of the encoder at full size.
     ///   - decoderBaseWidth: Channels of the decoder at full size.
     ///   - latentChannels: Channels of a latent.
     ///   - residualBlockCount: Residual blocks per level of the encoder.
-    ///   - patch: Pixels per side folded into channels: 2 as published, or 4, which saves the
+    ///   - patch: Pixels per side folded into channels: 2 as published, or 4 or 8, which save the
     ///     costliest level. The last two of the levels that remain also halve time.
     public init(
       baseWidth: Int, decoderBaseWidth: Int, latentChannels: Int, residualBlockCount: Int = 2,
@@ -67,8 +67,8 @@ extension VideoAutoencoder {
       self.decoderBaseWidth = decoderBaseWidth
       self.latentChannels = latentChannels
       self.residualBlockCount = residualBlockCount
-      widthMultipliers = patch == 4 ? [1, 2, 2] : [1, 2, 4, 4]
-      temporalDownsampling = patch == 4 ? [true, true] : [false, true, true]
+      widthMultipliers = patch >= 4 ? [1, 2, 2] : [1, 2, 4, 4]
+      temporalDownsampling = patch >= 4 ? [true, true] : [false, true, true]
       isResidual = true
       inputChannels = 3 * patch * patch
       outputChannels = inputChannels
@@ -76,7 +76,7 @@ extension VideoAutoencoder {
       latentMean = Array(repeating: 0, count: latentChannels)
       latentStandardDeviation = Array(repeating: 1, count: latentChannels)
       temporalScale = 4
-      spatialScale = 16
+      spatialScale = patch << temporalDownsampling.count
     }
 
     /// Reads the published keys; those that older files leave out take the published defaults.
