@@ -91,7 +91,7 @@ let package = Package(
     .target(
       name: "KinoEvaluation",
       dependencies: [
-        "Kino", "KinoTensor", "KinoNN", "KinoModels", "KinoMedia", "KinoWorld",
+        "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld",
       ]),
     .executableTarget(
       name: "KinoCommand",
@@ -126,6 +126,7 @@ let package = Package(
     .testTarget(
       name: "KinoTrainingTests",
       dependencies: ["KinoTraining", "Kino", "KinoWorld", "KinoTestSupport"]),
+    .testTarget(name: "KinoEvaluationTests", dependencies: ["KinoEvaluation", "KinoWorld"]),
     // Depends on the program, which its tests run.
     .testTarget(
       name: "KinoCommandTests",

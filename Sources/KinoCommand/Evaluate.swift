@@ -8,7 +8,8 @@ import KinoWeights
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure what a model does on data it never saw.", subcommands: [OfAutoencoder.self])
+    abstract: "Measure what a model does on data it never saw.",
+    subcommands: [OfModel.self, OfAutoencoder.self])
 
   struct OfAutoencoder: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Kino
+import KinoEvaluation
 import KinoTraining
 import KinoWorld
 
@@ -49,6 +50,7 @@ enum ExitStatus {
     case let error as MediaError: [.unsupported, .invalidOption].contains(error.code)
     case is WorldError: true
     case let error as TrainingError: error.code == .invalidConfiguration
+    case let error as EvaluationError: error.code != .badJudge
     default: false
     }
   }

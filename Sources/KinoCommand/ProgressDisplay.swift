@@ -62,6 +62,9 @@ struct ProgressDisplay: Sendable {
     }
   }
 
+  /// Removes a bar, if one is shown, before something else is printed.
+  func endProgress() { endBar() }
+
   /// Names a finished file.
   func wrote(_ path: String, seed: UInt64? = nil) {
     endBar()

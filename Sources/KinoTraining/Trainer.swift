@@ -12,7 +12,7 @@ public enum TrainingEvent: Sendable {
   case wrote(URL)
 }
 
-/// Trains what a configuration describes: an autoencoder, or a transformer with its text encoder.
+/// Trains what a configuration describes: an autoencoder, a transformer with its text encoder, or a judge.
 ///
 /// ```swift
 /// let trainer = try Trainer(TrainingConfiguration(contentsOf: url)) { print($0) }
@@ -34,6 +34,9 @@ public struct Trainer {
   ) throws {
     if configuration.transformer != nil {
       let task = try TransformerTask(configuration)
+      runner = try TrainingRun(task, configuration: configuration, report: report)
+    } else if configuration.judge != nil {
+      let task = try JudgeTask(configuration)
       runner = try TrainingRun(task, configuration: configuration, report: report)
     } else {
       let task = try AutoencoderTask(configuration)

@@ -29,6 +29,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var autoencoder: AutoencoderSettings?
   /// Trains a transformer with its text encoder.
   public var transformer: TransformerSettings?
+  /// Trains a judge.
+  public var judge: JudgeSettings?
 
   /// The type of the networks' products.
   public enum Precision: String, Codable, Sendable {
@@ -210,7 +212,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case output, seed, steps, precision, device, optimizer, buckets, data, schedule, autoencoder,
-      transformer
+      transformer, judge
   }
 }
 
@@ -267,8 +269,8 @@ extension TrainingConfiguration {
       if !holds { throw TrainingError(.invalidConfiguration, "training configuration: \(text())") }
     }
     try require(
-      (autoencoder == nil) != (transformer == nil), "expected either `autoencoder` or `transformer`"
-    )
+      [autoencoder != nil, transformer != nil, judge != nil].count { $0 } == 1,
+      "expected one of `autoencoder`, `transformer` and `judge`")
     try require(
       device?.tensorDevice.isAvailable ?? true, "the device \(device?.rawValue ?? "") is not there")
     try require(steps > 0, "steps must be positive, found \(steps)")
@@ -316,6 +318,7 @@ extension TrainingConfiguration {
         "minimum_steps must be in 1...\(defaults.steps), the default steps, found \(least)")
     }
     try autoencoder?.model.validate()
+    try judge?.validate(buckets)
     try require(
       [autoencoder?.movingWeight, autoencoder?.latentNoise].allSatisfy { 0...100 ~= $0 ?? 0 },
       "moving_weight and latent_noise must be in 0...100")

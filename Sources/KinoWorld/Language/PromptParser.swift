@@ -283,16 +283,20 @@ extension Scene {
   /// - Throws: ``WorldError`` if no word names anything in this world.
   public init(parsing prompt: String) throws {
     let statement = PromptParser(prompt).statement
-    guard !statement.isEmpty else {
-      throw WorldError(
-        code: .nothingUnderstood,
-        details: """
-          found nothing to show in the prompt "\(prompt.prefix(60))"; name a shape (ball, cube, \
-          cylinder, cone, ring, pyramid, capsule, diamond, disc, brick), with a colour and a motion \
-          (bounces, rolls, slides, spins, falls, jumps), for example "a red ball bounces on grass"
-          """)
-    }
+    guard !statement.isEmpty else { throw WorldError.nothingUnderstood(prompt) }
     var random = WorldRandom(seed: WorldRandom.hash(prompt.prefix(PromptParser.limit).lowercased()))
     self = SceneDraft(statement, using: &random).scene(using: &random)
+  }
+}
+
+extension WorldError {
+  static func nothingUnderstood(_ prompt: String) -> WorldError {
+    WorldError(
+      code: .nothingUnderstood,
+      details: """
+        found nothing to show in the prompt "\(prompt.prefix(60))"; name a shape (ball, cube, \
+        cylinder, cone, ring, pyramid, capsule, diamond, disc, brick), with a colour and a motion \
+        (bounces, rolls, slides, spins, falls, jumps), for example "a red ball bounces on grass"
+        """)
   }
 }

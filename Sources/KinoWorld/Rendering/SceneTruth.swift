@@ -141,9 +141,11 @@ extension SceneTruth {
 }
 
 /// A scene at one time, ready for rays, and a moment later, for speeds.
-private struct TruthMoment {
+struct TruthMoment {
   /// What a ray meets.
   struct Sight {
+    /// The object's place among the scene's.
+    var index: Int
     var object: Scene.Object
     var normal: Vector
     var motion: SIMD2<Float>
@@ -191,7 +193,7 @@ private struct TruthMoment {
     let normal = solid.axes(solid.localNormal(offset * solid.inverseScale))
     let moved = later[met].position + later[met].axes(offset)
     return Sight(
-      object: scene.objects[met],
+      index: met, object: scene.objects[met],
       normal: Vector(
         dot(normal, view.right), dot(normal, view.up), -dot(normal, view.forward)),
       motion: (place(of: moved, in: laterView) - place(of: point, in: view)) / Self.laterBy)

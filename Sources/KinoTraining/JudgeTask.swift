@@ -1,0 +1,207 @@
+internal import Dispatch
+internal import Foundation
+internal import Kino
+internal import KinoMedia
+internal import KinoModels
+internal import KinoNN
+internal import KinoTensor
+internal import KinoWeights
+internal import KinoWorld
+internal import Synchronization
+
+/// Trains a ``Judge`` to tell what clips of the world show.
+///
+/// It sees every combination of attributes, also those held out from generators: it must read, and is tested on
+/// scenes it never saw. Clips come from a store that grows; each is seen mirrored, shifted, blurred, brightened or
+/// restored through an autoencoder, so that the softness of generated clips does not fool it.
+final class JudgeTask: TrainingTask {
+  struct Batch {
+    let pixels: Tensor  // [B, 3, F, side, side]
+    let targets: JudgeTargets
+  }
+
+  let parameters: [(key: String, value: Tensor)]
+  private let configuration: TrainingConfiguration
+  private let settings: TrainingConfiguration.JudgeSettings
+  private let judge: Judge
+  private let device: Device
+  private let autoencoder: VideoAutoencoder
+  private var clips: JudgeClips
+  private var unseen: JudgeClips
+
+  init(_ configuration: TrainingConfiguration) throws {
+    guard let settings = configuration.judge else {
+      throw TrainingError(.invalidConfiguration, "training configuration: expected `judge`")
+    }
+    try settings.validate(configuration.buckets)
+    self.configuration = configuration
+    self.settings = settings
+    device = configuration.device?.tensorDevice ?? .cpu
+    let registry = ParameterRegistry(seed: configuration.seed, device: device)
+    judge = Judge(registry.root, configuration: settings.model)
+    parameters = registry.parameters
+    let folder = URL(fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
+    let shape = try ConfigurationFile.read(
+      VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
+    let computeType = configuration.precision.dtype
+    autoencoder = try WeightSet(inFolder: folder).load(computeType: computeType, device: device) {
+      VideoAutoencoder($0, configuration: shape)
+    }
+    let output = configuration.outputFolder
+    clips = try JudgeClips(
+      folder: output.appendingPathComponent("clips"), settings: settings, seed: configuration.seed,
+      split: .any, restoredShare: settings.restored)
+    unseen = try JudgeClips(
+      folder: output.appendingPathComponent("unseen"), settings: settings,
+      seed: configuration.seed ^ stableHash("unseen"), split: .any, restoredShare: 1)
+  }
+
+  /// Tables and last layers are none.
+  func isMatrix(_ key: String) -> Bool {
+    !key.hasSuffix("places") && key != "queries" && key != "times" && !key.contains("head.output")
+      && !key.contains("stem")
+  }
+
+  func batch(step: Int, shouldStop: () -> Bool) throws -> Batch? {
+    let available = settings.clips.count(at: step)
+    guard try clips.fill(to: available, restore: restored, shouldStop: shouldStop) else {
+      return nil
+    }
+    var random = RandomSource(
+      seed: configuration.seed ^ stableHash("bucket"), drawCount: UInt64(step))
+    let bucket = configuration.buckets.drawn(at: step, by: random.uniform())
+    let made = Mutex<[Int: Result<JudgeSample, any Error>]>([:])
+    let (seed, clips) = (configuration.seed, clips)
+    DispatchQueue.concurrentPerform(iterations: bucket.batch) { index in
+      let result = Result {
+        try Self.sample(
+          of: clips, below: available, frames: bucket.frames,
+          seed: seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index) << 48)
+      }
+      made.withLock { $0[index] = result }
+    }
+    let samples = try made.withLock { made in
+      try (0..<bucket.batch).compactMap { try made[$0]?.get() }
+    }
+    return Batch(
+      pixels: Self.pixels(samples),
+      targets: JudgeTargets(configuration: settings.model, samples: samples.map { $0.seen() }))
+  }
+
+  private static func sample(
+    of clips: JudgeClips, below count: Int, frames: Int, seed: UInt64
+  ) throws -> JudgeSample {
+    var random = WorldRandom(seed: seed)
+    func number(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
+    let index = number(count)
+    var sample = try clips.sample(
+      index, frame: frames == 1 ? number(clips.frames) : nil, restored: number(4) < 3)
+    if number(2) == 0 { sample.mirror() }
+    if number(4) > 0 { sample.shift(x: number(5) - 2, y: number(5) - 2) }
+    if number(4) == 0 { sample.blur() }
+    return sample
+  }
+
+  private static func pixels(_ samples: [JudgeSample]) -> Tensor {
+    let first = samples[0]
+    return Tensor(
+      pixelBytes: samples.flatMap(\.pixels),
+      shape: [samples.count, first.frames, first.side, first.side, 3])
+  }
+
+  private func restored(_ clip: Clip) -> Clip {
+    withoutGradient {
+      let type = configuration.precision.dtype
+      let latents = autoencoder.encode(clip.tensor.moved(to: device), computeType: type).mean
+      return Clip(
+        tensor: autoencoder.decode(latents, computeType: type).select(0, 0),
+        framesPerSecond: clip.framesPerSecond)
+    }
+  }
+
+  func loss(
+    _ batch: Batch, random: inout RandomSource
+  ) -> (loss: Tensor, figures: [String: Double]) {
+    func uniform() -> Tensor { random.uniform([batch.pixels.size(0), 1, 1, 1, 1]) }
+    // Brightness, and the grain of imperfect clips.
+    let gain = uniform() * 0.2 + 0.9
+    let level = uniform() * 0.12 - 0.06
+    let grain = uniform().squared() * 0.05
+    let pixels =
+      batch.pixels * gain + level + random.normal(batch.pixels.shape) * grain
+    let (loss, parts) = batch.targets.loss(judge(pixels.moved(to: device)))
+    let kind = batch.pixels.size(2) == 1 ? "picture" : "clip"
+    let figures = withoutGradient {
+      Dictionary(uniqueKeysWithValues: parts.map { ("\(kind)_\($0.key)", $0.value.item()) })
+    }
+    return (loss, figures)
+  }
+
+  // MARK: - Evaluation
+
+  private func averaged(_ averages: [(key: String, value: Tensor)]) -> Judge {
+    let values = Dictionary(averages.map { ($0.key, $0.value) }) { first, _ in first }
+    let registry = ParameterRegistry(names: Set(values.keys)) { values[$0] }
+    return Judge(registry.root, configuration: settings.model)
+  }
+
+  /// What the averaged judge says of unseen clips, beside what is true.
+  private func verdicts(
+    _ judge: Judge, count: Int, restored: Bool, frame: Int? = nil
+  ) throws -> [(sample: JudgeSample, verdict: SceneVerdict)] {
+    _ = try unseen.fill(to: count, restore: self.restored) { false }
+    return try stride(from: 0, to: count, by: 16).flatMap { start in
+      let samples = try (start..<min(count, start + 16)).map {
+        try unseen.sample($0, frame: frame, restored: restored).seen().sample
+      }
+      return zip(
+        samples, withoutGradient { judge.readings(of: Self.pixels(samples).moved(to: device)) }
+      ).map {
+        ($0, SceneVerdict(objectLogits: $1.objects, sceneLogits: $1.scene))
+      }
+    }
+  }
+
+  /// The share of attributes read rightly in unseen clips, in those restored, and in single pictures.
+  func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
+    let judge = averaged(averages)
+    var figures: [String: Double] = [:]
+    let sets: [(String, Bool, Int?)] = [
+      ("render", false, nil), ("restored", true, nil), ("picture", false, settings.frames / 2),
+    ]
+    for (name, restored, frame) in sets {
+      let judgements = try verdicts(judge, count: settings.unseen, restored: restored, frame: frame)
+        .flatMap { $0.verdict.judgements(of: $0.sample.attributes) }
+      for attribute in SceneJudgement.attributes {
+        let those = judgements.filter { $0.attribute == attribute }
+        if those.isEmpty { continue }
+        figures["\(name)_\(attribute.replacing(" ", with: "_"))"] =
+          Double(those.count { $0.isRight }) / Double(those.count)
+      }
+    }
+    return figures
+  }
+
+  /// A row a clip: six frames and what was read, with what is true where that differs.
+  func writeSamples(averages: [(key: String, value: Tensor)], to url: URL) throws {
+    let verdicts = try verdicts(averaged(averages), count: 24, restored: true)
+    let rows = verdicts.map { sample, verdict in
+      let text = verdict.judgements(of: sample.attributes).map {
+        $0.isRight ? $0.stated : "\($0.attribute) \($0.seen ?? "nothing") not \($0.stated)"
+      }
+      return ContactSheet.Row(
+        Clip(
+          width: sample.side, height: sample.side, framesPerSecond: 12, pixels: sample.pixels),
+        label: text.joined(separator: ", "))
+    }
+    try ContactSheet(rows: rows).render().write(to: url.path, WriteOptions(overwrite: true))
+  }
+
+  /// Writes `config.json` and the weights.
+  func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try WeightSet.write(averages, to: folder, stem: "model", dtype: .bfloat16)
+    let file = try ConfigurationFile(encoding: settings.model, className: "KinoJudge")
+    try file.write(to: folder.appendingPathComponent("config.json"))
+  }
+}
