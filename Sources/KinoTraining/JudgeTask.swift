@@ -43,7 +43,7 @@ final class JudgeTask: TrainingTask {
     let folder = URL(fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
     let shape = try ConfigurationFile.read(
       VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
-    let computeType = configuration.precision.dtype
+    let computeType = configuration.computeType
     autoencoder = try WeightSet(inFolder: folder).load(computeType: computeType, device: device) {
       VideoAutoencoder($0, configuration: shape)
     }
@@ -111,7 +111,7 @@ final class JudgeTask: TrainingTask {
 
   private func restored(_ clip: Clip) -> Clip {
     withoutGradient {
-      let type = configuration.precision.dtype
+      let type = configuration.computeType
       let latents = autoencoder.encode(clip.tensor.moved(to: device), computeType: type).mean
       return Clip(
         tensor: autoencoder.decode(latents, computeType: type).select(0, 0),
