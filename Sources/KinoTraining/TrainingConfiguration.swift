@@ -317,6 +317,9 @@ extension TrainingConfiguration {
         1...max(1, defaults.steps) ~= least,
         "minimum_steps must be in 1...\(defaults.steps), the default steps, found \(least)")
     }
+    try require(
+      [2, 4, 8].contains(autoencoder?.patch ?? 2),
+      "an autoencoder's patch must be 2, 4 or 8, found \(autoencoder?.patch ?? 2)")
     try autoencoder?.model.validate()
     try judge?.validate(buckets)
     try require(
