@@ -250,7 +250,8 @@ struct TrainingConfigurationTests {
       ("weight: 1}", "weight: 0}", "weight"),
       ("weight: 1}", "weight: 1, after: 5}", "from the start"),
       ("learning_rate: 1.0e-4", "learning_rate: 7", "learning_rate"),
-      ("world: 1", "world: 0", "positive weight"), ("patch: 2", "patch: 3", "patch must be 2, 4 or 8"),
+      ("world: 1", "world: 0", "positive weight"),
+      ("patch: 2", "patch: 3", "patch must be 2, 4 or 8"),
       ("patch: 2", "patch: 2, frozen_encoder: true", "start"),
       ("[]", "[", "YAML"),
     ])
