@@ -160,26 +160,31 @@ final class TransformerTask: TrainingTask {
       return Batch(latents: latents, captions: captions)
     }
     let truths = truths(of: indices, bucket)
-    guard let window = bucket.window else {
-      return Batch(
-        latents: latents, captions: captions, truth: TruthBatch(truths), truthWeight: truthWeight)
-    }
-    let cell =
-      autoencoder.configuration.spatialScale * networks.transformer.configuration.patchSize[1]
-    var places = RandomSource(
+    let (parts, partTruths) =
+      bucket.window.map { cut(latents, truths, side: $0, of: bucket, step: step) }
+      ?? (latents, truths)
+    return Batch(
+      latents: parts, captions: captions, truth: TruthBatch(partTruths), truthWeight: truthWeight)
+  }
+
+  /// Cuts a window around an object out of each sample, `side` pixels wide.
+  private func cut(
+    _ latents: Tensor, _ truths: [[SceneTruth]?], side: Int,
+    of bucket: TrainingConfiguration.Bucket, step: Int
+  ) -> (Tensor, [[SceneTruth]?]) {
+    let patch = networks.patch.height
+    let cell = autoencoder.configuration.spatialScale * patch
+    var random = RandomSource(
       seed: configuration.seed ^ stableHash("window"), drawCount: UInt64(step) << 20)
     let windows = truths.map {
       TokenWindow(
         around: $0?.first, rows: bucket.height / cell, columns: bucket.width / cell,
-        side: window / cell, by: &places)
+        side: side / cell, by: &random)
     }
-    return Batch(
-      latents: stack(
-        windows.indices.map {
-          windows[$0].cut(
-            latents.select(0, $0), patch: cell / autoencoder.configuration.spatialScale)
-        }), captions: captions,
-      truth: TruthBatch(zip(truths, windows).map { $1.cut($0) }), truthWeight: truthWeight)
+    return (
+      stack(windows.indices.map { windows[$0].cut(latents.select(0, $0), patch: patch) }),
+      zip(truths, windows).map { $1.cut($0) }
+    )
   }
 
   private var needsTruth: Bool {

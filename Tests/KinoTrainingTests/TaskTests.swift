@@ -12,7 +12,7 @@ import Testing
 private struct TinyRuns {
   let folder: URL
 
-  private func text(_ name: String, steps: Int, _ model: String) -> String {
+  private func text(_ name: String, steps: Int, _ model: String, picture: String = "") -> String {
     """
     output: \(folder.path)/\(name)
     seed: 3
@@ -21,7 +21,7 @@ private struct TinyRuns {
     optimizer: {learning_rate: 1.0e-3, matrix_rate: 1.0e-3, warmup_steps: 1, decay_fraction: 0, weight_decay: 0.01, beta2: 0.99, clip_norm: 1, average_decay: 0.9}
     buckets:
       - {width: 32, height: 32, frames: 5, batch: 2, weight: 1}
-      - {width: 64, height: 32, frames: 1, batch: 2, weight: 1}
+      - {width: 64, height: 32, frames: 1, batch: 2, weight: 1\(picture)}
     data: {world: 1, folders: [], frames_per_second: 12}
     schedule: {checkpoint_minutes: 9, log_steps: 1, held_out_steps: 0, sample_steps: 0}
     \(model)
@@ -46,7 +46,8 @@ private struct TinyRuns {
   }
 
   func transformer(
-    _ name: String, steps: Int, autoencoder: String = "vae", more: String = ""
+    _ name: String, steps: Int, autoencoder: String = "vae", more: String = "",
+    picture: String = ""
   ) throws -> TrainingConfiguration {
     try configuration(
       name,
@@ -67,7 +68,7 @@ private struct TinyRuns {
           base_shift: 1.5
           base_tokens: 80
           defaults: {name: tiny, width: 64, height: 64, frames: 5, steps: 2, guidance: 2}
-        """))
+        """, picture: picture))
   }
 
   /// Runs to a step and gives the loss of every step.
@@ -242,6 +243,29 @@ struct TaskTests {
     #expect(windows.count > 3)
     let anywhere = TokenWindow(around: nil, rows: 3, columns: 5, side: 3, by: &random)
     #expect(anywhere.row == 0 && 0...2 ~= anywhere.column)
+  }
+
+  @Test("a bucket with a window trains on parts of its pictures, each with its truth")
+  func windowBucket() throws {
+    try withRuns { runs in
+      let autoencoder = try runs.autoencoder("ae", steps: 1)
+      try runs.run(autoencoder)
+      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      let task = try TransformerTask(
+        runs.transformer(
+          "tr", steps: 9, more: "truth: {weight: 0.3, block: 1, until: 1}", picture: ", window: 32")
+      )
+      let batches = try (1...24).compactMap { try task.batch(step: $0) { false } }
+      let pictures = batches.filter { $0.latents.size(2) == 1 }
+      #expect(!pictures.isEmpty && pictures.count < batches.count)
+      for batch in pictures {
+        #expect(batch.latents.shape == [2, 4, 1, 2, 2])
+        #expect(batch.truth?.values.shape == [2, 1, SceneTruth.width])
+      }
+      var random = RandomSource(seed: 1)
+      let batch = try #require(pictures.first)
+      #expect(try task.loss(batch, random: &random).loss.item().isFinite)
+    }
   }
 
   @Test("tokens that show objects count more, and those without truth all alike")
