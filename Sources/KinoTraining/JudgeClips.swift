@@ -1,10 +1,8 @@
-internal import Dispatch
 internal import Foundation
 internal import Kino
 internal import KinoMedia
 internal import KinoTensor
 internal import KinoWorld
-internal import Synchronization
 
 /// Rendered clips in files of equal records, with where each object is seen, appended as they are made; some also
 /// as an autoencoder restores them.
@@ -116,18 +114,6 @@ struct JudgeClips {
       objects: try maps.read(index, part: parts, of: frames),
       attributes: attributes[index])
   }
-}
-
-/// The results of independent work on numbers, in order.
-private func onAllCores<Result: Sendable>(
-  _ range: Range<Int>, _ work: @Sendable (Int) -> Result
-) -> [Result] {
-  let made = Mutex<[Int: Result]>([:])
-  DispatchQueue.concurrentPerform(iterations: range.count) { offset in
-    let result = work(range.lowerBound + offset)
-    made.withLock { $0[range.lowerBound + offset] = result }
-  }
-  return made.withLock { made in range.compactMap { made[$0] } }
 }
 
 /// A file of equal records.

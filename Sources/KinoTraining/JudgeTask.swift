@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Foundation
 internal import Kino
 internal import KinoMedia
@@ -7,7 +6,6 @@ internal import KinoNN
 internal import KinoTensor
 internal import KinoWeights
 internal import KinoWorld
-internal import Synchronization
 
 /// Trains a ``Judge`` to tell what clips of the world show.
 ///
@@ -70,18 +68,11 @@ final class JudgeTask: TrainingTask {
     var random = RandomSource(
       seed: configuration.seed ^ stableHash("bucket"), drawCount: UInt64(step))
     let bucket = configuration.buckets.drawn(at: step, by: random.uniform())
-    let made = Mutex<[Int: Result<JudgeSample, any Error>]>([:])
     let (seed, clips) = (configuration.seed, clips)
-    DispatchQueue.concurrentPerform(iterations: bucket.batch) { index in
-      let result = Result {
-        try Self.sample(
-          of: clips, below: available, frames: bucket.frames,
-          seed: seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index) << 48)
-      }
-      made.withLock { $0[index] = result }
-    }
-    let samples = try made.withLock { made in
-      try (0..<bucket.batch).compactMap { try made[$0]?.get() }
+    let samples = try onAllCores(0..<bucket.batch) { index in
+      try Self.sample(
+        of: clips, below: available, frames: bucket.frames,
+        seed: seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index) << 48)
     }
     return Batch(
       pixels: Self.pixels(samples),

@@ -1,8 +1,6 @@
-internal import Dispatch
 internal import Kino
 internal import KinoMedia
 internal import KinoTensor
-internal import Synchronization
 
 /// Pixels of a batch on their way from the threads that make them.
 struct PixelBatch: Sendable {
@@ -17,15 +15,7 @@ struct PixelBatch: Sendable {
     count: Int, of bucket: TrainingConfiguration.Bucket,
     make: @Sendable (_ index: Int) throws -> Clip
   ) throws {
-    let made = Mutex<[Int: Result<Clip, any Error>]>([:])
-    DispatchQueue.concurrentPerform(iterations: count) { index in
-      let result = Result { try make(index) }
-      made.withLock { $0[index] = result }
-    }
-    bytes = try made.withLock { made in
-      try (0..<count).compactMap { try made[$0]?.get() }
-    }
-    .flatMap(\.pixels)
+    bytes = try onAllCores(0..<count, make).flatMap(\.pixels)
     shape = [count, bucket.frames, bucket.height, bucket.width, 3]
   }
 

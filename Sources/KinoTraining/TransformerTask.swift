@@ -195,7 +195,7 @@ final class TransformerTask: TrainingTask {
   private func truths(of indices: [Int], _ bucket: TrainingConfiguration.Bucket) -> [[SceneTruth]?]
   {
     let (model, patch) = (autoencoder.configuration, networks.transformer.configuration.patchSize)
-    return TruthBatch.truths(count: indices.count) { [source] index in
+    return onAllCores(indices.indices) { [source] index in
       source.truth(
         indices[index], of: bucket, cell: model.spatialScale * patch[1],
         group: model.temporalScale * patch[0])

@@ -1,8 +1,6 @@
-internal import Dispatch
 internal import KinoNN
 internal import KinoTensor
 internal import KinoWorld
-internal import Synchronization
 
 /// What the renderer knows of the tokens of a batch, on the processor.
 struct TruthBatch {
@@ -18,17 +16,6 @@ struct TruthBatch {
     let all = known.flatMap { $0 ?? [Float](repeating: 0, count: length) }
     values = Tensor(all, shape: [known.count, length / SceneTruth.width, SceneTruth.width])
     isKnown = Tensor(known.map { $0 == nil ? Float(0) : 1 }, shape: [known.count, 1, 1])
-  }
-
-  /// Asks for the truth of samples on all cores, in order.
-  static func truths(
-    count: Int, _ truth: @Sendable (_ index: Int) -> [SceneTruth]?
-  ) -> [[SceneTruth]?] {
-    let made = Mutex<[Int: [SceneTruth]]>([:])
-    DispatchQueue.concurrentPerform(iterations: count) { index in
-      if let values = truth(index) { made.withLock { $0[index] = values } }
-    }
-    return made.withLock { made in (0..<count).map { made[$0] } }
   }
 
   /// The part of all tokens, `[B, L, part's width]`.
