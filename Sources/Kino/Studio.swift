@@ -64,23 +64,47 @@ public final class Studio: Sendable {
     try await actor.prepare(precision)
   }
 
-  // MARK: - Verbs
+  // MARK: - Making
+
+  /// Makes a composition.
+  ///
+  /// - Parameters:
+  ///   - composition: What to make; see ``Composition`` for a function per verb.
+  ///   - settings: How to sample it.
+  ///   - path: The file to write, whose extension chooses the format; frames then go there as they
+  ///     are decoded, so that memory does not grow with the length. `nil` keeps the clip in memory.
+  ///   - options: Quality of the file, and whether it may replace another.
+  /// - Returns: The events; the last is ``GenerationEvent/finished(_:)`` or
+  ///   ``GenerationEvent/wrote(_:)``. Faults of the composition are thrown by the iteration.
+  public func events(
+    of composition: Composition, _ settings: SamplingSettings = SamplingSettings(),
+    writingTo path: String? = nil, _ options: WriteOptions = WriteOptions()
+  ) -> GenerationEvents {
+    let target = path.map { RenderTarget.file($0, options) } ?? .memory
+    return GenerationEvents { [self] report in
+      let work = try composition.resolved(for: model, settings)
+      if let path { try work.requireFormat(of: path) }
+      try requireSupport(of: work.sampling.precision)
+      let plan = try await plan(work, keepsFrames: path == nil)
+      report(.planned(plan))
+      for warning in plan.warnings { report(.warning(warning)) }
+      let recipe = Recipe(
+        work, model: model, hash: try hashes.hash(of: model.folder.url).hexadecimal,
+        sources: try work.sourceHashes())
+      try await actor.render(work, plan: plan, to: target, recipe: recipe, report: report)
+    }
+  }
 
   /// Makes a clip from words.
   ///
-  /// What is left `nil` is the model's choice; see ``GenerationRequest`` for more settings. Faults
-  /// of the request are thrown by the iteration.
+  /// What is left `nil` is the model's choice; see ``Composition`` and ``SamplingSettings`` for more.
   public func generate(
     _ prompt: String, size: FrameSize? = nil, seconds: Double? = nil, seed: UInt64? = nil,
     steps: Int? = nil, guidance: Double? = nil
   ) -> GenerationEvents {
-    var request = GenerationRequest(prompt)
-    request.size = size
-    request.durationSeconds = seconds
-    request.seed = seed
-    request.stepCount = steps
-    request.guidanceScale = guidance
-    return events(of: request)
+    events(
+      of: .generate(prompt, size: size, seconds: seconds),
+      SamplingSettings(seed: seed, stepCount: steps, guidanceScale: guidance))
   }
 
   /// Makes a picture from words.
@@ -88,60 +112,32 @@ public final class Studio: Sendable {
     _ prompt: String, size: FrameSize? = nil, seed: UInt64? = nil, steps: Int? = nil,
     guidance: Double? = nil
   ) -> GenerationEvents {
-    var request = GenerationRequest(prompt)
-    request.size = size
-    request.seed = seed
-    request.stepCount = steps
-    request.guidanceScale = guidance
-    return events(of: request, as: .image)
-  }
-
-  /// Makes the clip or picture that a request describes.
-  ///
-  /// - Parameters:
-  ///   - request: What to make.
-  ///   - verb: A clip or a picture.
-  ///   - path: The file to write, whose extension chooses the format; frames then go there as they
-  ///     are decoded, so that memory does not grow with the length. `nil` keeps the clip in memory.
-  ///   - options: Quality of the file, and whether it may replace another.
-  /// - Returns: The events; the last is ``GenerationEvent/finished(_:)`` or
-  ///   ``GenerationEvent/wrote(_:)``.
-  public func events(
-    of request: GenerationRequest, as verb: Verb = .generate, writingTo path: String? = nil,
-    _ options: WriteOptions = WriteOptions()
-  ) -> GenerationEvents {
-    let target = path.map { RenderTarget.file($0, options) } ?? .memory
-    return GenerationEvents { [self] report in
-      let request = try request.validated(for: model, as: verb)
-      if let path { try request.requireFormat(of: path) }
-      try requireSupport(of: request.precision)
-      let plan = try await plan(request, keepsFrames: path == nil)
-      report(.planned(plan))
-      for warning in plan.warnings { report(.warning(warning)) }
-      let hash = try hashes.hash(of: model.folder.url)
-      let recipe = Recipe(request, model: model, hash: hash.hexadecimal)
-      let job = try RenderJob.free(request, model: model, plan: plan)
-      try await actor.render(job, to: target, recipe: recipe, report: report)
-    }
+    events(
+      of: .image(prompt, size: size),
+      SamplingSettings(seed: seed, stepCount: steps, guidanceScale: guidance))
   }
 
   // MARK: - Planning
 
-  /// Tells what a request would take, without doing it.
+  /// Says what a composition would take, without making it.
   ///
-  /// - Throws: ``StudioError`` if it can't be done.
-  public func plan(_ request: GenerationRequest, as verb: Verb = .generate) async throws -> Plan {
-    if let precision = request.precision { try requireSupport(of: precision) }
-    return try await plan(request.validated(for: model, as: verb), keepsFrames: false)
+  /// - Throws: ``StudioError`` if it can't be made, and what reading its sources throws.
+  public func plan(
+    _ composition: Composition, _ settings: SamplingSettings = SamplingSettings()
+  ) async throws -> Plan {
+    let work = try composition.resolved(for: model, settings)
+    try requireSupport(of: work.sampling.precision)
+    return try await plan(work, keepsFrames: false)
   }
 
-  private func plan(_ request: ResolvedRequest, keepsFrames: Bool) async throws -> Plan {
-    let plan = try Plan(request, model: model, keepsFrames: keepsFrames)
+  private func plan(_ work: ResolvedComposition, keepsFrames: Bool) async throws -> Plan {
+    let plan = try Plan(work, model: model, keepsFrames: keepsFrames)
     let threads = threadCount ?? Engine.threadCount
+    let precision = work.sampling.precision
     let known = SpeedRecord.rate(
-      model, precision: request.precision, threads: threads, device: device.tensorDevice)
+      model, precision: precision, threads: threads, device: device.tensorDevice)
     if let known { return plan.timed(by: known, isMeasured: true) }
-    return plan.timed(by: await probe.peakRate(request.precision), isMeasured: false)
+    return plan.timed(by: await probe.peakRate(precision), isMeasured: false)
   }
 
   private func requireSupport(of precision: Precision) throws {

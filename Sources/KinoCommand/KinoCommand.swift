@@ -7,11 +7,12 @@ import Kino
 struct KinoCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "kino",
-    abstract: "Makes video from words.",
+    abstract: "Makes video from words, pictures and other video.",
     version: kinoVersion,
     subcommands: [
-      Generate.self, Image.self, World.self, Inspect.self, PlanCommand.self, Probe.self, Train.self,
-      Evaluate.self, Bench.self,
+      Generate.self, Image.self, Animate.self, Extend.self, Loop.self, Connect.self, Edit.self,
+      Reverse.self, Upscale.self, PlanCommand.self, Inspect.self, World.self, Train.self,
+      Evaluate.self, Probe.self, Bench.self,
     ])
 
   /// Parses, runs, and ends with the documented codes: 0 done, 1 failed, 2 wrong use, 130 stopped.

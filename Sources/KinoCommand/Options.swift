@@ -14,6 +14,7 @@ extension Precision: ExpressibleByArgument {}
 extension SamplerKind: ExpressibleByArgument {}
 extension ComputeDevice: ExpressibleByArgument {}
 extension ProbeStage: ExpressibleByArgument {}
+extension FitMode: ExpressibleByArgument {}
 
 /// A range of noise, typed `LOW:HIGH`.
 struct NoiseRange: ExpressibleByArgument {
@@ -58,8 +59,6 @@ struct LengthOptions: ParsableArguments {
   var seconds: Double?
   @Option(help: "The length in frames, instead of seconds.")
   var frames: Int?
-  @Option(help: "Frames per second.")
-  var fps: Double?
 }
 
 /// How a clip is sampled.
@@ -82,6 +81,14 @@ struct SamplingOptions: ParsableArguments {
   var cache: Double?
   @Option(help: "How steps are made: unipc, euler or heun.")
   var sampler: SamplerKind = .uniPC
+
+  var settings: SamplingSettings {
+    var settings = SamplingSettings(seed: seed, stepCount: steps, guidanceScale: guidance)
+    settings.guidanceRange = guidanceRange?.range
+    settings.cacheThreshold = cache
+    settings.sampler = sampler
+    return settings
+  }
 }
 
 /// Where the result goes.

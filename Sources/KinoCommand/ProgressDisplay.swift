@@ -42,9 +42,13 @@ struct ProgressDisplay: Sendable {
         progress.windowCount > 1 ? " window \(progress.window)/\(progress.windowCount)" : ""
       self.progress(
         "step\(window)", progress.index, of: progress.count, secondsLeft: progress.secondsLeft)
+    case .copying(let done, let count): progress("copied", done, of: count)
+    case .encoding(let done, let count): progress("encoded", done, of: count)
     case .decoding(let done, let count): progress("frame", done, of: count)
     case .finished: break
-    case .wrote(let file): wrote(file.path, seed: file.recipe.seed)
+    case .wrote(let file):
+      let isSampled = !file.recipe.composition.shots.isEmpty
+      wrote(file.path, seed: isSampled ? file.recipe.settings.seed : nil)
     }
   }
 

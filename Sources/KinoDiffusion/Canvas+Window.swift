@@ -4,44 +4,47 @@ extension Canvas {
   /// Cuts out a stretch of a long canvas, with what earlier stretches finished as known.
   ///
   /// - Parameters:
-  ///   - window: A window of a ``WindowPlan`` over this canvas.
-  ///   - finished: Clean latents `[C, k, H, W]` of the window's first frames, with
-  ///     `k = window.known`; not needed if that is 0.
-  /// - Returns: A canvas of the window's frames; prompts keep their indices.
-  /// - Throws: ``DiffusionError`` if the window or the finished latents do not fit.
+  ///   - range: Latent frames of the canvas, in whole patches.
+  ///   - finished: Clean latents `[C, 1, H, W]` by the canvas's frame; those outside the range are not
+  ///     looked at. A token is known if all of its frames are finished.
+  /// - Returns: A canvas of the range's frames; prompts keep their indices.
+  /// - Throws: ``DiffusionError`` if the range or the finished latents do not fit.
   public func window(
-    _ window: WindowPlan.Window, finished: Tensor? = nil
+    _ range: Range<Int>, finished: [Int: Tensor] = [:]
   ) throws(DiffusionError) -> Canvas {
-    let (range, step) = (window.frames, shape.patch.frames)
+    let step = shape.patch.frames
     try DiffusionError.require(
-      range.lowerBound >= 0 && range.upperBound <= shape.frames
-        && range.lowerBound % step == 0 && window.known % step == 0
-        && (0...range.count).contains(window.known), .range,
-      "expected a window in whole patches of \(shape.frames) latent frames that knows some of its "
-        + "own, found \(range) knowing \(window.known)")
+      range.lowerBound >= 0 && range.upperBound <= shape.frames && !range.isEmpty
+        && range.lowerBound % step == 0 && range.count % step == 0, .range,
+      "expected a window in whole patches of \(shape.frames) latent frames, found \(range)")
+    let expected = [shape.channels, 1, shape.height, shape.width]
+    for (frame, latents) in finished where range.contains(frame) {
+      try DiffusionError.require(
+        latents.shape == expected, .shape,
+        "expected finished latents \(expected), found \(latents.shape) for frame \(frame)")
+    }
     let part = try shape.with(frames: range.count)
-    let first = range.lowerBound / step * shape.tokensPerFrame
-    let kept = window.known / step * shape.tokensPerFrame
-    let later = tokenLevels[first + kept..<first + part.tokenCount]
+    let levels = stride(from: range.lowerBound, to: range.upperBound, by: step).flatMap { start in
+      let isKnown = (start..<start + step).allSatisfy { finished[$0] != nil }
+      let first = start / step * shape.tokensPerFrame
+      return isKnown
+        ? Array(repeating: 0, count: shape.tokensPerFrame)
+        : Array(tokenLevels[first..<first + shape.tokensPerFrame])
+    }
     return try Canvas(
-      shape: part, content: content(of: window, finished: finished),
-      tokenLevels: Array(repeating: 0, count: kept) + later, prompts: prompts(of: range))
+      shape: part, content: content(of: range, finished: finished), tokenLevels: levels,
+      prompts: prompts(of: range))
   }
 
-  private func content(
-    of window: WindowPlan.Window, finished: Tensor?
-  ) throws(DiffusionError) -> Tensor? {
-    if window.known == 0 { return content?.slice(1, window.frames) }
-    let expected = [shape.channels, window.known, shape.height, shape.width]
-    guard let finished, finished.shape == expected else {
-      throw DiffusionError(
-        .shape, "expected finished latents \(expected), found \(finished?.shape ?? [])")
-    }
-    let later =
-      content?.slice(1, window.new)
-      ?? .zeros([shape.channels, window.new.count, shape.height, shape.width])
+  private func content(of range: Range<Int>, finished: [Int: Tensor]) -> Tensor? {
+    let known = finished.filter { range.contains($0.key) }
+    guard let device = known.values.first?.device else { return content?.slice(1, range) }
+    let free = Tensor.zeros([shape.channels, 1, shape.height, shape.width], device: device)
     return concatenate(
-      [finished.detached().cast(to: .float32), later.moved(to: finished.device)], along: 1)
+      range.map { frame in
+        known[frame].map { $0.detached().cast(to: .float32) }
+          ?? content?.slice(1, frame..<frame + 1).moved(to: device) ?? free
+      }, along: 1)
   }
 
   private func prompts(of range: Range<Int>) -> [PromptStretch] {

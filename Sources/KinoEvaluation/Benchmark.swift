@@ -87,11 +87,11 @@ public struct Benchmark {
 
   private func generation() async throws -> PreparedWork {
     let studio = try await studio()
-    var request = GenerationRequest("a red ball bounces on green grass")
-    request.seed = 1
-    request.precision = precision
-    return PreparedWork(operations: nil) { [request] in
-      for try await _ in studio.events(of: request) {}
+    var settings = SamplingSettings(seed: 1)
+    settings.precision = precision
+    return PreparedWork(operations: nil) { [settings] in
+      let composition = Composition.generate("a red ball bounces on green grass")
+      for try await _ in studio.events(of: composition, settings) {}
     }
   }
 

@@ -14,12 +14,18 @@ import Testing
 
   init() throws { folder = try TinyFolder() }
 
-  private func job(_ model: Model, _ canvas: Canvas, prompts: [String]) throws -> RenderJob {
-    let resolved = try request().validated(for: model)
-    return RenderJob(
-      request: resolved, canvas: canvas, prompts: prompts,
-      windows: try model.windows(latentFrames: canvas.shape.frames),
-      plan: try Plan(resolved, model: model, keepsFrames: true))
+  /// Fills in a canvas whose ends may be known.
+  private func latents(
+    _ studio: Studio, _ canvas: Canvas, prompts: [String], known: (start: Int, end: Int) = (0, 0)
+  ) async throws -> Tensor {
+    let resolved = try request().validated(for: studio.model)
+    let windows = try studio.model.windows(
+      latentFrames: canvas.shape.frames, knownAtStart: known.start, atEnd: known.end)
+    let job = CanvasJob(
+      canvas: canvas, prompts: prompts, negativePrompt: "", sampling: resolved.sampling,
+      windows: windows, framesPerSecond: 8, windowCount: windows.windows.count)
+    let plan = try Plan(resolved, model: studio.model, keepsFrames: true)
+    return try await studio.actor.sampled(job, Pace(work: resolved, plan: plan))
   }
 
   @Test func `Known latents come out bit for bit, also across windows`() async throws {
@@ -28,9 +34,8 @@ import Testing
     var random = RandomSource(seed: 3)
     let (start, end) = (random.normal([16, 2, 4, 4]), random.normal([16, 1, 4, 4]))
     let canvas = try Canvas.keeping(start: start, end: end, in: shape)
-    let latents = try await studio.actor.sample(
-      job(studio.model, canvas, prompts: ["a red ball"])
-    ) { _ in }
+    let latents = try await latents(
+      studio, canvas, prompts: ["a red ball"], known: (start: 2, end: 1))
     #expect(latents.shape == shape.axes)
     #expect(latents.slice(1, 0..<2).floats() == start.floats())
     #expect(latents.slice(1, 8..<9).floats() == end.floats())
@@ -44,11 +49,9 @@ import Testing
       shape: shape,
       prompts: [PromptStretch(frames: 0..<2, prompt: 0), PromptStretch(frames: 2..<4, prompt: 1)])
     let prompts = ["a red ball", "seven green cones at night"]
-    let one = try await studio.actor.sample(job(studio.model, whole, prompts: prompts)) { _ in }
-    let two = try await studio.actor.sample(job(studio.model, halves, prompts: prompts)) { _ in }
-    let same = try await studio.actor.sample(
-      job(studio.model, halves, prompts: [prompts[0], prompts[0]])
-    ) { _ in }
+    let one = try await latents(studio, whole, prompts: prompts)
+    let two = try await latents(studio, halves, prompts: prompts)
+    let same = try await latents(studio, halves, prompts: [prompts[0], prompts[0]])
     #expect(one.floats() == same.floats())
     #expect(one.floats() != two.floats())
   }
@@ -84,6 +87,13 @@ import Testing
       await Task.yield()
       #expect(await actor.thread == first)
     }
+  }
+}
+
+extension ModelActor {
+  fileprivate func sampled(_ job: CanvasJob, _ pace: Pace) throws -> Tensor {
+    var pace = pace
+    return try sample(job, pace: &pace) { _ in }
   }
 }
 

@@ -9,7 +9,7 @@ import Testing
 
   init() throws { folder = try TinyFolder() }
 
-  private func write(_ request: GenerationRequest, to path: String, as verb: Verb = .generate)
+  private func write(_ request: ClipRequest, to path: String, as verb: Verb = .generate)
     async throws -> GeneratedFile?
   {
     var file: GeneratedFile?
@@ -27,19 +27,12 @@ import Testing
     let info = try MediaInfo.probe(path)
     let recipe = try #require(info.recipe.flatMap(Recipe.init(json:)))
     #expect(recipe == file?.recipe)
-    #expect(recipe.prompt == "a red ball" && recipe.seed == 7 && recipe.model == "tiny")
+    #expect(recipe.prompt == "a red ball" && recipe.settings.seed == 7 && recipe.model == "tiny")
     #expect(recipe.modelHash.count == 64)
-    var again = GenerationRequest(recipe.prompt)
-    again.negativePrompt = recipe.negativePrompt
-    again.size = FrameSize(parsing: recipe.size)
-    again.frameCount = verb == .image ? nil : recipe.frames
-    again.framesPerSecond = recipe.framesPerSecond
-    again.seed = recipe.seed
-    again.stepCount = recipe.steps
-    again.guidanceScale = recipe.guidance
-    again.precision = recipe.precision
     let second = folder.path("again-" + name)
-    _ = try await write(again, to: second, as: verb)
+    for try await _ in try await folder.studio().events(
+      of: recipe.composition, recipe.settings, writingTo: second)
+    {}
     #expect(FileManager.default.contentsEqual(atPath: path, andPath: second))
   }
 
@@ -58,7 +51,7 @@ import Testing
     let plan = try Plan(resolved, model: studio.model, keepsFrames: false)
     let error = await #expect(throws: StudioError.self) {
       try await studio.actor.render(
-        .free(resolved, model: studio.model, plan: plan), to: .file(path, WriteOptions()),
+        resolved, plan: plan, to: .file(path, WriteOptions()),
         recipe: Recipe(resolved, model: studio.model, hash: "")
       ) { event in
         // Somebody else takes the name meanwhile.

@@ -11,7 +11,7 @@ import Testing
   @Test func `Events come in order and end with the clip`() async throws {
     let studio = try await folder.studio()
     var request = request()
-    request.previewInterval = 1
+    request.settings.previewInterval = 1
     var names: [String] = []
     var previews = 0
     for try await event in studio.events(of: request) {
@@ -44,7 +44,7 @@ import Testing
   @Test(arguments: Precision.allCases)
   func `The thread count does not change a bit`(precision: Precision) async throws {
     var request = request()
-    request.precision = precision
+    request.settings.precision = precision
     request.size = FrameSize(160, 96)
     let one = try await folder.studio(threads: 1).clip(request)
     let two = try await folder.studio(threads: 2).clip(request)
@@ -56,9 +56,9 @@ import Testing
   @Test func `8-bit weights change a clip a little`() async throws {
     let studio = try await folder.studio()
     var request = request(seed: 4)
-    request.precision = .f32
+    request.settings.precision = .f32
     let exact = try #require(await studio.clip(request))
-    request.precision = .int8
+    request.settings.precision = .int8
     let rounded = try #require(await studio.clip(request))
     #expect(exact != rounded)
     let squares = zip(exact.pixels, rounded.pixels).map { pow(Double($0) - Double($1), 2) }
@@ -70,9 +70,9 @@ import Testing
     let studio = try await folder.studio()
     var ranged = request()
     // Sigmas start at 1 and steps are taken from above 0.
-    ranged.guidanceRange = 0...0
+    ranged.settings.guidanceRange = 0...0
     var unguided = request()
-    unguided.guidanceScale = 1
+    unguided.settings.guidanceScale = 1
     let plain = try await studio.clip(request())
     let (first, second) = try await (studio.clip(ranged), studio.clip(unguided))
     #expect(first != nil && first == second)
@@ -82,19 +82,19 @@ import Testing
   @Test func `A step cache changes a clip a little, and its recipe says so`() async throws {
     let studio = try await folder.studio()
     var request = request(seed: 4)
-    request.stepCount = 12
+    request.settings.stepCount = 12
     let exact = try #require(await studio.clip(request))
-    request.cacheThreshold = 0.2
-    request.guidanceRange = 0.1...1
+    request.settings.cacheThreshold = 0.2
+    request.settings.guidanceRange = 0.1...1
     var made: Recipe?
     for try await event in studio.events(of: request, writingTo: folder.path("cached.mp4")) {
       if case .wrote(let file) = event { made = file.recipe }
     }
     let recipe = try #require(made)
-    #expect(recipe.cache == 0.2 && recipe.guidanceRange == [0.1, 1])
+    #expect(recipe.settings.cacheThreshold == 0.2 && recipe.settings.guidanceRange == 0.1...1)
     #expect(Recipe(json: recipe.json) == recipe)
     #expect(recipe.command.contains("--guidance-range 0.1:1 --cache 0.2"))
-    request.guidanceRange = 0...1
+    request.settings.guidanceRange = 0...1
     let cached = try #require(await studio.clip(request))
     #expect(cached != exact)
     let squares = zip(exact.pixels, cached.pixels).map { pow(Double($0) - Double($1), 2) }
@@ -108,7 +108,7 @@ import Testing
     var negative = request("a red ball")
     negative.negativePrompt = "blue"
     var unguided = request("a red ball")
-    unguided.guidanceScale = 1
+    unguided.settings.guidanceScale = 1
     #expect(try await studio.clip(negative) != plain)
     #expect(try await studio.clip(unguided) != plain)
     #expect(prompted != plain)
@@ -139,8 +139,8 @@ import Testing
     var clips: [SamplerKind: Clip] = [:]
     for kind in SamplerKind.allCases {
       var request = request()
-      request.stepCount = 3
-      request.sampler = kind
+      request.settings.stepCount = 3
+      request.settings.sampler = kind
       clips[kind] = try await studio.clip(request)
     }
     let own = try #require(clips[sampler])
@@ -184,7 +184,7 @@ import Testing
   @Test func `Cancelling stops within a step and leaves nothing`() async throws {
     let studio = try await folder.studio()
     var slow = request()
-    slow.stepCount = 1000
+    slow.settings.stepCount = 1000
     let path = folder.path("cancelled.mp4")
     let task = Task { [slow] in
       for try await event in studio.events(of: slow, writingTo: path) {
@@ -200,7 +200,7 @@ import Testing
   @Test func `Leaving the loop stops the work`() async throws {
     let studio = try await folder.studio()
     var slow = request()
-    slow.stepCount = 1000
+    slow.settings.stepCount = 1000
     for try await event in studio.events(of: slow) {
       if case .step = event { break }
     }

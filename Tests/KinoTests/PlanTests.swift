@@ -1,7 +1,8 @@
 import Foundation
-import Kino
 import KinoTestSupport
 import Testing
+
+@testable import Kino
 
 @Suite struct PlanTests {
   let folder: TinyFolder
@@ -25,8 +26,8 @@ import Testing
   @Test func `More of anything costs more`() async throws {
     let studio = try await folder.studio()
     let base = try await studio.plan(request())
-    let changes: [(inout GenerationRequest) -> Void] = [
-      { $0.size = FrameSize(128, 64) }, { $0.frameCount = 17 }, { $0.stepCount = 4 },
+    let changes: [(inout ClipRequest) -> Void] = [
+      { $0.size = FrameSize(128, 64) }, { $0.frameCount = 17 }, { $0.settings.stepCount = 4 },
     ]
     for change in changes {
       var request = request()

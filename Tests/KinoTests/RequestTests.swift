@@ -1,7 +1,8 @@
 import Foundation
-import Kino
 import KinoTestSupport
 import Testing
+
+@testable import Kino
 
 @Suite struct RequestTests {
   let folder: TinyFolder
@@ -12,11 +13,11 @@ import Testing
     let name: String
     let code: StudioError.Code
     let verb: Verb
-    let change: @Sendable (inout GenerationRequest) -> Void
+    let change: @Sendable (inout ClipRequest) -> Void
 
     init(
       _ name: String, _ code: StudioError.Code, _ verb: Verb = .generate,
-      change: @escaping @Sendable (inout GenerationRequest) -> Void
+      change: @escaping @Sendable (inout ClipRequest) -> Void
     ) {
       (self.name, self.code, self.verb, self.change) = (name, code, verb, change)
     }
@@ -48,14 +49,14 @@ import Testing
     Fault("no rate", .invalidLength) { $0.framesPerSecond = 0 },
     Fault("a NaN rate", .invalidLength) { $0.framesPerSecond = .nan },
     Fault("a high rate", .invalidLength) { $0.framesPerSecond = 121 },
-    Fault("no steps", .invalidSetting) { $0.stepCount = 0 },
-    Fault("too many steps", .invalidSetting) { $0.stepCount = 1001 },
-    Fault("negative guidance", .invalidSetting) { $0.guidanceScale = -1 },
-    Fault("NaN guidance", .invalidSetting) { $0.guidanceScale = .nan },
-    Fault("guidance beyond all noise", .invalidSetting) { $0.guidanceRange = 0...1.5 },
-    Fault("guidance below no noise", .invalidSetting) { $0.guidanceRange = -1...0.5 },
-    Fault("a negative cache", .invalidSetting) { $0.cacheThreshold = -0.1 },
-    Fault("a NaN cache", .invalidSetting) { $0.cacheThreshold = .nan },
+    Fault("no steps", .invalidSetting) { $0.settings.stepCount = 0 },
+    Fault("too many steps", .invalidSetting) { $0.settings.stepCount = 1001 },
+    Fault("negative guidance", .invalidSetting) { $0.settings.guidanceScale = -1 },
+    Fault("NaN guidance", .invalidSetting) { $0.settings.guidanceScale = .nan },
+    Fault("guidance beyond all noise", .invalidSetting) { $0.settings.guidanceRange = 0...1.5 },
+    Fault("guidance below no noise", .invalidSetting) { $0.settings.guidanceRange = -1...0.5 },
+    Fault("a negative cache", .invalidSetting) { $0.settings.cacheThreshold = -0.1 },
+    Fault("a NaN cache", .invalidSetting) { $0.settings.cacheThreshold = .nan },
   ]
 
   @Test(arguments: faults)
@@ -79,16 +80,16 @@ import Testing
     #expect(resolved.size == FrameSize(1920, 1080))
     #expect(resolved.canvasSize == FrameSize(1920, 1088))
     #expect(resolved.frameCount == 10)
-    #expect(resolved.canvasFrameCount == 13)
+    #expect(resolved.shots.first?.canvasFrameCount == 13)
     #expect(resolved.warnings.count == 1)
   }
 
   @Test func `Without kino.json, published defaults hold`() throws {
     let plain = try TinyFolder(profile: nil)
-    let resolved = try GenerationRequest("x").validated(for: Model(at: plain.model))
+    let resolved = try ClipRequest("x").validated(for: Model(at: plain.model))
     #expect(resolved.size == FrameSize(1280, 704))
     #expect(resolved.frameCount == 121 && resolved.framesPerSecond == 24)
-    #expect(resolved.stepCount == 50 && resolved.guidanceScale == 5)
+    #expect(resolved.sampling.stepCount == 50 && resolved.sampling.guidanceScale == 5)
   }
 
   @Test(arguments: [

@@ -12,12 +12,11 @@ struct TurnTests {
     let studio = try await folder.studio()
     let resolved = try request().validated(for: studio.model)
     let plan = try Plan(resolved, model: studio.model, keepsFrames: true)
-    let job = try RenderJob.free(resolved, model: studio.model, plan: plan)
     let recipe = Recipe(resolved, model: studio.model, hash: "")
     let gate = DispatchSemaphore(value: 0)
     let (steps, stepped) = AsyncStream.makeStream(of: Void.self)
     let making = Task {
-      try await studio.actor.render(job, to: .memory, recipe: recipe) { event in
+      try await studio.actor.render(resolved, plan: plan, to: .memory, recipe: recipe) { event in
         // The model's thread stands still from the first step on.
         if case .step(let step) = event, step.index == 1 {
           stepped.yield()

@@ -97,6 +97,11 @@ public struct Model: Sendable {
     profile.windowFrames ?? max(profile.maximumFrames ?? defaults.frames, defaults.frames)
   }
 
+  /// Frames that a window, or a shot, is told of what comes before: enough to see how things move.
+  var windowOverlap: Int {
+    profile.windowOverlap ?? max(autoencoder.temporalScale + 1, windowFrames / 4)
+  }
+
   /// Latent frames and patches of a clip whose sizes are multiples already.
   func latentShape(size: FrameSize, frameCount: Int) throws -> LatentShape {
     let patch = transformer.patchSize
@@ -106,13 +111,17 @@ public struct Model: Sendable {
       patch: LatentShape.Patch(frames: patch[0], height: patch[1], width: patch[2]))
   }
 
-  /// The windows over a canvas of so many latent frames.
-  func windows(latentFrames: Int) throws -> WindowPlan {
+  /// The windows over a canvas of latent frames, of which some are known at its ends.
+  func windows(
+    latentFrames: Int, knownAtStart start: Int = 0, atEnd end: Int = 0
+  ) throws -> WindowPlan {
     let step = transformer.patchSize[0]
     let window = max(step, autoencoder.latentFrames(windowFrames) / step * step)
-    let asked = autoencoder.latentFrames(profile.windowOverlap ?? max(1, windowFrames / 4))
+    let asked = autoencoder.latentFrames(windowOverlap)
     let overlap = min(window - step, max(step, asked / step * step))
-    return try WindowPlan(frames: latentFrames, window: window, overlap: max(0, overlap))
+    return try WindowPlan(
+      frames: latentFrames, window: window, overlap: max(0, overlap), knownAtStart: start,
+      atEnd: end)
   }
 
   /// The sigma shift for a canvas, or a window of one, of so many tokens.

@@ -4,42 +4,53 @@ internal import KinoTensor
 internal import KinoWeights
 
 extension Plan {
-  /// Estimates a request without doing any of it; times are filled in by ``timed(by:isMeasured:)``.
-  init(_ request: ResolvedRequest, model: Model, keepsFrames: Bool) throws {
-    let shape = try model.latentShape(
-      size: request.canvasSize, frameCount: request.canvasFrameCount)
-    let windows = try model.windows(latentFrames: shape.frames).windows
-    let perWindow = windows.map { $0.frames.count / shape.patch.frames * shape.tokensPerFrame }
-    let branches = request.guidanceScale == 1 ? 1 : 2
-    let evaluations = request.stepCount * request.sampler.evaluationsPerStep * branches
-    tokenCount = shape.tokenCount
-    windowCount = windows.count
-    tokensPerWindow = perWindow.max() ?? 0
-    canvasSize = request.canvasSize.description
-    canvasFrames = request.canvasFrameCount
-    samplingOperations = perWindow.reduce(0) {
-      $0 + Double(evaluations)
-        * model.transformer.floatingPointOperations(tokens: $1, textTokens: 64)
+  /// Estimates a composition without doing any of it; times are filled in by ``timed(by:isMeasured:)``.
+  init(_ work: ResolvedComposition, model: Model, keepsFrames: Bool) throws {
+    let settings = work.sampling
+    let branches = settings.guidanceScale == 1 ? 1 : 2
+    let evaluations = settings.stepCount * settings.sampler.evaluationsPerStep * branches
+    let width = settings.precision.computeType.byteCount
+    var (tokens, windows, largest, frames, latents) = (0, 0, 0, 0, 0)
+    (samplingOperations, decodingOperations) = (0, 0)
+    decodingBytes = 0
+    for shot in work.shots {
+      let shape = try shot.latentShape(model, size: work.canvasSize)
+      let perWindow = try shot.windows(model).windows.map {
+        $0.frames.count / shape.patch.frames * shape.tokensPerFrame
+      }
+      tokens += shape.tokenCount
+      windows += perWindow.count
+      largest = max(largest, perWindow.max() ?? 0)
+      frames += shot.canvasFrameCount
+      latents = max(latents, shape.axes.reduce(4, *))
+      samplingOperations += perWindow.reduce(0) {
+        $0 + Double(evaluations)
+          * model.transformer.floatingPointOperations(tokens: $1, textTokens: 64)
+      }
+      decodingOperations += model.autoencoder.decodingOperations(
+        latentFrames: shape.frames, height: shape.height, width: shape.width)
+      let chunk = Model.decodingChunk(height: shape.height, width: shape.width)
+      decodingBytes = max(
+        decodingBytes,
+        model.autoencoder.decodingBytes(
+          latentFrames: min(chunk, shape.frames), height: shape.height, width: shape.width,
+          bytesPerNumber: width))
     }
-    decodingOperations = model.autoencoder.decodingOperations(
-      latentFrames: shape.frames, height: shape.height, width: shape.width)
-    let width = request.precision.computeType.byteCount
-    weightBytes = model.weightBytes(request.precision)
+    (tokenCount, windowCount, tokensPerWindow) = (tokens, windows, largest)
+    canvasSize = work.canvasSize.description
+    canvasFrames = frames
+    weightBytes = work.shots.isEmpty ? 0 : model.weightBytes(settings.precision)
     activationBytes =
       model.transformer.activationBytes(
-        tokens: TextGuidedDenoiser.tokensAtOnce(tokensPerWindow, texts: branches),
-        bytesPerNumber: width)
-      + 12 * shape.axes.reduce(4, *)
-    let chunk = Model.decodingChunk(height: shape.height, width: shape.width)
-    decodingBytes = model.autoencoder.decodingBytes(
-      latentFrames: min(chunk, shape.frames), height: shape.height, width: shape.width,
-      bytesPerNumber: width)
-    let frameBytes = request.size.width * request.size.height * 3
-    outputBytes = frameBytes * (keepsFrames ? request.frameCount : 6)
+        tokens: TextGuidedDenoiser.tokensAtOnce(largest, texts: branches), bytesPerNumber: width)
+      + 12 * latents
+    let frameBytes = work.size.width * work.size.height * 3
+    // Besides the result, what shots see of their neighbours.
+    outputBytes = frameBytes * ((keepsFrames ? work.frameCount : 6) + 2 * work.reach)
     peakBytes = Self.programBytes + weightBytes + max(activationBytes, decodingBytes) + outputBytes
     availableBytes = MachineMemory.availableBytes
     (fastestSeconds, slowestSeconds, isTimeMeasured) = (0, 0, false)
-    warnings = request.warnings
+    warnings = work.warnings
   }
 
   /// Fills in the times from a rate in operations a second.
@@ -56,20 +67,20 @@ extension Plan {
 }
 
 extension Plan {
-  /// Describes a smaller request of the same kind that fits, if there is one.
-  static func fitting(_ request: ResolvedRequest, model: Model, bytes: Int) -> String? {
+  /// Describes a smaller result of the same kind that fits, if there is one.
+  static func fitting(_ work: ResolvedComposition, model: Model, bytes: Int) -> String? {
     let step = model.sizeMultiple
     for halvings in 1...6 {
       let scale = 1 / Double(1 << halvings).squareRoot()
       func side(_ length: Int) -> Int { max(1, Int(Double(length) * scale) / step) * step }
-      let size = FrameSize(side(request.size.width), side(request.size.height))
-      let frames = max(1, request.frameCount >> (halvings / 2))
-      var smaller = GenerationRequest(request.prompt)
+      var smaller = work.composition
+      let size = FrameSize(side(work.size.width), side(work.size.height))
+      let isFree = work.composition.timeline.count == 1 && work.shots.first?.guides.isEmpty == true
+      let frames = isFree ? max(1, work.frameCount >> (halvings / 2)) : work.frameCount
       smaller.size = size
-      smaller.frameCount = frames
-      smaller.framesPerSecond = request.framesPerSecond
-      smaller.precision = request.precision
-      guard let resolved = try? smaller.validated(for: model, as: request.verb),
+      smaller.framesPerSecond = work.framesPerSecond
+      if isFree { smaller.updateShots { ($0.frames, $0.seconds) = (frames, nil) } }
+      guard let resolved = try? smaller.resolved(for: model, work.sampling.settings),
         let plan = try? Plan(resolved, model: model, keepsFrames: false)
       else { continue }
       if plan.peakBytes <= bytes { return "\(frames) frames of \(size)" }

@@ -2,7 +2,7 @@ import Foundation
 
 /// An event as one JSON object, for programs that watch.
 public struct EventRecord: Codable, Hashable, Sendable {
-  /// `planned`, `warning`, `step`, `decoding`, `finished`, `wrote` or `error`.
+  /// `planned`, `warning`, `copying`, `encoding`, `step`, `decoding`, `finished`, `wrote` or `error`.
   public var event: String
   /// What is planned.
   public var plan: Plan?
@@ -16,7 +16,7 @@ public struct EventRecord: Codable, Hashable, Sendable {
   public var window, windows: Int?
   /// Estimated time left.
   public var secondsLeft: Double?
-  /// Frames decoded, and in all.
+  /// Frames copied, encoded or decoded, and in all.
   public var frames, framesInAll: Int?
   /// Where the file is.
   public var path: String?
@@ -50,6 +50,12 @@ public struct EventRecord: Codable, Hashable, Sendable {
       (step, steps) = (progress.index, progress.count)
       (window, windows) = (progress.window, progress.windowCount)
       secondsLeft = (progress.secondsLeft * 10).rounded() / 10
+    case .copying(let done, let count):
+      self.init(event: "copying")
+      (frames, framesInAll) = (done, count)
+    case .encoding(let done, let count):
+      self.init(event: "encoding")
+      (frames, framesInAll) = (done, count)
     case .decoding(let done, let count):
       self.init(event: "decoding")
       (frames, framesInAll) = (done, count)

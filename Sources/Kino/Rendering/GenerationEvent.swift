@@ -1,9 +1,14 @@
-/// What happens while a clip is made, in this order.
+/// What happens while a clip is made: plan and warnings first, then, segment by segment, what its frames need,
+/// and the result last.
 public enum GenerationEvent: Sendable {
   /// The work was measured and fits this machine.
   case planned(Plan)
   /// The request is valid but probably not what you want.
   case warning(String)
+  /// Frames of a source were copied to the result, of so many in the whole result.
+  case copying(frames: Int, of: Int)
+  /// Frames of a source were encoded, for a shot to know them.
+  case encoding(frames: Int, of: Int)
   /// A sampling step is done.
   case step(StepProgress)
   /// Frames were decoded.

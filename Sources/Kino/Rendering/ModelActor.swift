@@ -37,64 +37,139 @@ actor ModelActor {
   /// Loads the networks for later.
   func prepare(_ precision: Precision) throws { _ = try load(precision) }
 
-  /// Does a job: samples, decodes, and hands frames on as they come.
+  /// Makes a composition: streams what is kept, samples and decodes what is not, and hands frames on as
+  /// they come.
   func render(
-    _ job: RenderJob, to target: RenderTarget, recipe: Recipe,
+    _ work: ResolvedComposition, plan: Plan, to target: RenderTarget, recipe: Recipe,
     report: @escaping GenerationEvents.Report
   ) throws {
+    setThreads()
+    let precision = work.sampling.precision
     // Now, not when it was asked for: what ran before may have taken or freed memory.
-    try job.plan.requireMemory(
-      for: job.request, model: model, isLoaded: networks?.precision == job.request.precision)
-    var sink = try FrameSink(target, request: job.request, recipe: recipe)
-    let latents = try sample(job, report: report)
-    let networks = try load(job.request.precision)
-    let kept = try KeptLatents(
-      networks.autoencoder.denormalized(latents.expandingDimension(at: 0)), target: target,
-      recipe: recipe)
-    do {
-      try decode(kept.latents, networks, into: &sink, report: report)
-      let result = try sink.finish(recipe)
-      kept.remove()
-      report(result)
-    } catch is CancellationError {
-      kept.remove()
-      throw CancellationError()
-    } catch {
-      throw kept.explaining(error, model: model)
+    try plan.requireMemory(
+      for: work, model: model, isLoaded: networks?.precision == precision)
+    var sink = try FrameSink(target, work: work, recipe: recipe, reach: work.reach)
+    var pace = Pace(work: work, plan: plan)
+    var windowsBefore = 0
+    for (index, segment) in work.segments.enumerated() {
+      switch segment {
+      case .media(let part): try copy(part, of: work, into: &sink, report: report)
+      case .shot(let shot):
+        let around = try surroundings(ofShotAt: index, in: work, sink)
+        let encoder = ShotEncoder(
+          work: work, shot: shot, model: model, networks: try load(precision), device: device,
+          report: report)
+        let job = CanvasJob(
+          canvas: try encoder.canvas(around), prompts: shot.prompts.map(\.text),
+          negativePrompt: work.composition.negativePrompt, sampling: work.sampling,
+          windows: try shot.windows(model),
+          framesPerSecond: work.framesPerSecond / Double(shot.stride),
+          windowsBefore: windowsBefore, windowCount: plan.windowCount)
+        windowsBefore += job.windows.windows.count
+        let latents = try sample(job, pace: &pace, report: report)
+        var finisher = try ShotFinisher(shot, work: work, around: around)
+        let kept = try KeptLatents(
+          networks?.autoencoder.denormalized(latents.expandingDimension(at: 0)) ?? latents,
+          target: target, recipe: recipe)
+        do {
+          try decode(kept.latents, shot, &finisher, of: work, into: &sink, report: report)
+          if index == work.segments.count - 1 { report(try sink.finish(recipe)) }
+          kept.remove()
+        } catch is CancellationError {
+          kept.remove()
+          throw CancellationError()
+        } catch {
+          throw kept.explaining(error, model: model)
+        }
+      }
+    }
+    if case .media = work.segments.last { report(try sink.finish(recipe)) }
+    if plan.samplingOperations > 0 {
+      SpeedRecord.note(
+        model, operations: plan.samplingOperations, seconds: pace.secondsSampled,
+        precision: precision, threads: Engine.threadCount, device: device)
     }
   }
 
+  /// Copies frames of a source to the result.
+  private func copy(
+    _ part: ResolvedPart, of work: ResolvedComposition, into sink: inout FrameSink,
+    report: GenerationEvents.Report
+  ) throws {
+    let frames = try SourceFrames(part.part, work: work)
+    let start = sink.count
+    while let frame = try frames.next() {
+      try Task.checkCancellation()
+      try sink.append(frame)
+      if (sink.count - start) % 16 == 0 {
+        report(.copying(frames: sink.count, of: max(sink.count, work.frameCount)))
+      }
+    }
+    if sink.count == start { throw StudioError.noFrames(part.part.path) }
+    report(.copying(frames: sink.count, of: max(sink.count, work.frameCount)))
+  }
+
+  /// The frames on both sides of a shot, as far as it joins them.
+  private func surroundings(
+    ofShotAt index: Int, in work: ResolvedComposition, _ sink: FrameSink
+  ) throws -> Surroundings {
+    guard case .shot(let shot) = work.segments[index] else { return Surroundings() }
+    var around = Surroundings()
+    if shot.before > 0 { around.previous = sink.tail }
+    guard shot.after > 0 else { return around }
+    guard index + 1 < work.segments.count, case .media(let part) = work.segments[index + 1] else {
+      around.next = sink.head
+      return around
+    }
+    let frames = try SourceFrames(part.part, work: work)
+    while around.next.count < work.reach, let frame = try frames.next() {
+      around.next.append(frame)
+    }
+    return around
+  }
+
   /// Fills in a job's canvas: clean latents `[C, F, H, W]`, normalised.
-  func sample(_ job: RenderJob, report: @escaping GenerationEvents.Report) throws -> Tensor {
-    let networks = try load(job.request.precision)
+  func sample(
+    _ job: CanvasJob, pace: inout Pace, report: @escaping GenerationEvents.Report
+  ) throws -> Tensor {
+    let networks = try load(job.sampling.precision)
     try Task.checkCancellation()
     let start = ContinuousClock.now
     let sampling = Sampling(
       model: model, networks: networks, job: job, device: device, report: report)
-    let latents = try sampling.latents()
-    SpeedRecord.note(
-      model, operations: job.plan.samplingOperations, seconds: (.now - start).inSeconds,
-      precision: job.request.precision, threads: Engine.threadCount, device: device)
+    let latents = try sampling.latents(&pace)
+    pace.secondsSampled += (.now - start).inSeconds
     return latents
   }
 
   /// Decodes piece by piece: memory does not grow with the clip's length.
   private func decode(
-    _ latents: Tensor, _ networks: Networks, into sink: inout FrameSink,
-    report: GenerationEvents.Report
+    _ latents: Tensor, _ shot: ResolvedShot, _ finisher: inout ShotFinisher,
+    of work: ResolvedComposition, into sink: inout FrameSink, report: GenerationEvents.Report
   ) throws {
+    let networks = try load(work.sampling.precision)
     var stream = networks.autoencoder.decodingStream(computeType: networks.computeType)
     let (_, _, frames, height, width) = latents.shape5
     let chunk = Model.decodingChunk(height: height, width: width)
+    var index = 0
     for start in stride(from: 0, to: frames, by: chunk) {
       try Task.checkCancellation()
-      let count = try withTensorErrors {
-        try withoutGradient {
-          try sink.append(stream(latents.slice(2, start..<min(start + chunk, frames))))
-        }
+      let pixels = try withTensorErrors {
+        withoutGradient { stream(latents.slice(2, start..<min(start + chunk, frames))) }
       }
-      report(.decoding(frames: count, of: sink.frameCount))
+      for offset in 0..<pixels.size(2) {
+        try Task.checkCancellation()
+        let bytes = pixels.squeezing(0).slice(1, offset..<offset + 1).pixelBytes
+        let frame = Frame(width: pixels.size(4), height: pixels.size(3), pixels: bytes)
+        for frame in try finisher.append(frame, at: index) { try sink.append(frame) }
+        index += 1
+      }
+      report(.decoding(frames: sink.count, of: max(sink.count, work.frameCount)))
     }
+    let rest = try finisher.finish()
+    if rest.isEmpty { return }
+    for frame in rest { try sink.append(frame) }
+    report(.decoding(frames: sink.count, of: max(sink.count, work.frameCount)))
   }
 
   /// The thread count belongs to the calling thread, so it is set on this one.

@@ -7,14 +7,15 @@ internal import KinoTensor
 struct Sampling {
   let model: Model
   let networks: Networks
-  let job: RenderJob
+  let job: CanvasJob
   let device: Device
   let report: GenerationEvents.Report
 
   /// The model with the request's texts, which are encoded once per clip.
   private func denoiser() throws -> TextGuidedDenoiser {
-    let request = job.request
-    for (name, text) in [("prompt", request.prompt), ("negative prompt", request.negativePrompt)]
+    let settings = job.sampling
+    let texts = job.prompts.map { ("prompt", $0) } + [("negative prompt", job.negativePrompt)]
+    for (name, text) in texts
     where try networks.tokens(of: text).isCut {
       report(
         .warning("The \(name) is longer than \(Model.textLength) tokens; its end is not read."))
@@ -24,11 +25,11 @@ struct Sampling {
         TextGuidedDenoiser(
           transformer: networks.transformer, computeType: networks.computeType, device: device,
           guidance: try ClassifierFreeGuidance(
-            scale: request.guidanceScale, sigmas: request.guidanceRange),
-          cacheThreshold: request.cacheThreshold,
+            scale: settings.guidanceScale, sigmas: settings.guidanceRange),
+          cacheThreshold: settings.cacheThreshold,
           prompts: try job.prompts.map { try networks.context(of: $0, device: device) },
-          negative: request.guidanceScale == 1
-            ? nil : try networks.context(of: request.negativePrompt, device: device))
+          negative: settings.guidanceScale == 1
+            ? nil : try networks.context(of: job.negativePrompt, device: device))
       }
     }
   }
@@ -36,53 +37,59 @@ struct Sampling {
   /// Samples every window; each takes over what the ones before have finished.
   ///
   /// - Returns: Clean latents of the whole canvas, `[C, F, H, W]`, normalised.
-  func latents() throws -> Tensor {
+  func latents(_ pace: inout Pace) throws -> Tensor {
     let denoiser = try denoiser()
-    var finished: Tensor?
-    var pace = Pace(job: job)
+    var finished: [Int: Tensor] = [:]
     for (number, window) in job.windows.windows.enumerated() {
-      let known = finished.map { $0.slice(1, window.frames.lowerBound..<window.new.lowerBound) }
-      let canvas = try job.canvas.window(window, finished: window.known > 0 ? known : nil)
+      let canvas = try job.canvas.window(window.frames, finished: finished)
       let latents = try sample(canvas, window: number, denoiser: denoiser, pace: &pace)
-      let new = latents.slice(1, window.known..<window.frames.count)
-      finished = finished.map { concatenate([$0, new], along: 1) } ?? new
+      for frame in window.new {
+        let index = frame - window.frames.lowerBound
+        finished[frame] = latents.slice(1, index..<index + 1).copied()
+      }
     }
-    guard let finished else { preconditionFailure("a window plan without windows") }
-    return finished
+    return concatenate(
+      (0..<job.canvas.shape.frames).map { frame in
+        if let latents = finished[frame] { return latents }
+        guard let content = job.canvas.content else {
+          preconditionFailure("a window plan that leaves out frame \(frame)")
+        }
+        return content.slice(1, frame..<frame + 1).moved(to: device)
+      }, along: 1)
   }
 
   private func sample(
     _ canvas: Canvas, window: Int, denoiser: TextGuidedDenoiser, pace: inout Pace
   ) throws -> Tensor {
-    let request = job.request
+    let settings = job.sampling
     let start = job.windows.windows[window].frames.lowerBound
-    let noise = canvas.noise(seed: request.seed, firstFrame: start).moved(to: device)
+    let noise = canvas.noise(seed: settings.seed, firstFrame: start).moved(to: device)
     let schedule = try FlowMatchingSchedule(
-      stepCount: request.stepCount, shift: model.shift(tokens: canvas.shape.tokenCount),
-      spacing: request.sampler == .uniPC ? .uniPC : .euler)
-    var steps = try request.sampler.sampler.steps(
+      stepCount: settings.stepCount, shift: model.shift(tokens: canvas.shape.tokenCount),
+      spacing: settings.sampler == .uniPC ? .uniPC : .euler)
+    var steps = try settings.sampler.sampler.steps(
       on: canvas, noise: noise, schedule: schedule, denoise: denoiser.denoise(canvas))
+    let number = job.windowsBefore + window
     while true {
       try Task.checkCancellation()
       guard let step = try withTensorErrors({ try steps.next() }) else { break }
-      let index = window * request.stepCount + step.index + 1
+      let index = number * settings.stepCount + step.index + 1
       report(
         .step(
           StepProgress(
-            index: index, count: pace.count, window: window + 1,
-            windowCount: job.windows.windows.count, secondsLeft: pace.secondsLeft(after: index),
-            preview: try preview(of: step))))
+            index: index, count: pace.count, window: number + 1, windowCount: job.windowCount,
+            secondsLeft: pace.secondsLeft(after: index), preview: try preview(of: step))))
     }
     return steps.latents
   }
 
   private func preview(of step: SamplingStep) throws -> Clip? {
-    let interval = job.request.previewInterval
+    let interval = job.sampling.previewInterval
     guard interval > 0, (step.index + 1) % interval == 0, let preview = model.profile.preview
     else { return nil }
     let pictures = try preview.pictures(of: step.denoised).contiguous()
     let (_, height, width, _) = pictures.shape4
-    let rate = job.request.framesPerSecond / Double(model.autoencoder.temporalScale)
+    let rate = job.framesPerSecond / Double(model.autoencoder.temporalScale)
     return Clip(
       width: width, height: height, framesPerSecond: rate, pixels: pictures.scalars(UInt8.self))
   }
@@ -101,25 +108,25 @@ extension SamplerKind {
   var evaluationsPerStep: Int { self == .heun ? 2 : 1 }
 }
 
-/// Tells the time left from the steps so far.
+/// Estimates the time left from the steps so far.
 struct Pace {
+  /// Steps in all.
   let count: Int
+  /// Seconds spent in sampling.
+  var secondsSampled = 0.0
   private let start = ContinuousClock.now
   /// The work after sampling, in steps.
   private let decodingSteps: Double
 
-  init(job: RenderJob) {
-    count = job.request.stepCount * job.windows.windows.count
-    let perStep = job.plan.samplingOperations / Double(max(1, count))
-    decodingSteps = perStep > 0 ? job.plan.decodingOperations / perStep : 0
+  init(work: ResolvedComposition, plan: Plan) {
+    count = work.sampling.stepCount * plan.windowCount
+    let perStep = plan.samplingOperations / Double(max(1, count))
+    decodingSteps = perStep > 0 ? plan.decodingOperations / perStep : 0
   }
 
-  var secondsSoFar: Double {
-    let time = start.duration(to: .now).components
-    return Double(time.seconds) + Double(time.attoseconds) * 1e-18
-  }
+  var secondsSoFar: Double { (.now - start).inSeconds }
 
-  mutating func secondsLeft(after index: Int) -> Double {
+  func secondsLeft(after index: Int) -> Double {
     secondsSoFar / Double(index) * (Double(count - index) + decodingSteps)
   }
 }

@@ -38,7 +38,7 @@ public struct ModelEvaluation: Sendable {
   ///   - isBounded: Whether renders are judged too.
   ///   - progress: Told how many prompts are done.
   /// - Returns: The report.
-  /// - Throws: As `Studio.events(of:as:writingTo:_:)` does; `CancellationError` between steps.
+  /// - Throws: As `Studio.events(of:_:writingTo:_:)` does; `CancellationError` between steps.
   public func report(
     on studio: Studio, prompts: PromptSet, isBounded: Bool = true,
     progress: (_ done: Int) -> Void = { _ in }
@@ -63,14 +63,16 @@ public struct ModelEvaluation: Sendable {
   }
 
   private func clip(of prompt: PromptSet.Entry, by studio: Studio) async throws -> Clip {
-    var request = GenerationRequest(prompt.prompt)
-    request.seed = prompt.seed
-    request.frameCount = settings.frameCount == 1 ? nil : settings.frameCount
-    request.stepCount = settings.stepCount
-    request.guidanceScale = settings.guidanceScale
-    request.precision = settings.precision
-    let verb: Verb = settings.frameCount == 1 ? .image : .generate
-    for try await event in studio.events(of: request, as: verb) {
+    var composition = Composition.generate(prompt.prompt)
+    if settings.frameCount == 1 {
+      composition = .image(prompt.prompt)
+    } else {
+      composition.updateShots { $0.frames = settings.frameCount }
+    }
+    var sampling = SamplingSettings(
+      seed: prompt.seed, stepCount: settings.stepCount, guidanceScale: settings.guidanceScale)
+    sampling.precision = settings.precision
+    for try await event in studio.events(of: composition, sampling) {
       if case .finished(let result) = event { return result.clip }
     }
     throw CancellationError()

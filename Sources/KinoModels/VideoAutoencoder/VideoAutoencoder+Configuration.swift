@@ -151,6 +151,8 @@ extension VideoAutoencoder {
 
     /// Latent frames of a clip; `frames` is rounded down to `temporalScale * n + 1`.
     public func latentFrames(_ frames: Int) -> Int { (frames - 1) / temporalScale + 1 }
+    /// The latent frame that holds a pixel frame, both counted from 0.
+    public func latentFrame(of frame: Int) -> Int { (frame + temporalScale - 1) / temporalScale }
     /// Pixel frames that a number of latent frames decode to.
     public func pixelFrames(_ latentFrames: Int) -> Int { (latentFrames - 1) * temporalScale + 1 }
 

@@ -16,15 +16,15 @@ public enum Limits {
   public static let promptLength = 10_000
 
   /// Whether a size is within the bounds.
-  static func allows(_ size: FrameSize, _ verb: Verb) -> Bool {
-    let longest = verb == .image ? longestPictureSide : longestClipSide
-    let pixels = verb == .image ? longest * longest : clipPixels
+  static func allows(_ size: FrameSize, isPicture: Bool) -> Bool {
+    let longest = isPicture ? longestPictureSide : longestClipSide
+    let pixels = isPicture ? longest * longest : clipPixels
     return min(size.width, size.height) >= shortestSide
       && max(size.width, size.height) <= longest && size.width * size.height <= pixels
   }
 
   /// The allowed size nearest to one that is not, of about its shape, in multiples of `step`.
-  static func nearest(to size: FrameSize, _ verb: Verb, step: Int) -> FrameSize {
+  static func nearest(to size: FrameSize, isPicture: Bool, step: Int) -> FrameSize {
     let (width, height) = (Double(size.width), Double(size.height))
     func rounded(_ scale: Double, _ mode: FloatingPointRoundingRule) -> FrameSize {
       func side(_ length: Double) -> Int {
@@ -32,11 +32,11 @@ public enum Limits {
       }
       return FrameSize(side(width), side(height))
     }
-    let longest = Double(verb == .image ? longestPictureSide : longestClipSide)
-    let pixels = verb == .image ? longest * longest : Double(clipPixels)
+    let longest = Double(isPicture ? longestPictureSide : longestClipSide)
+    let pixels = isPicture ? longest * longest : Double(clipPixels)
     var scale = max(1, Double(shortestSide) / min(width, height))
     scale = min(scale, longest / max(width, height), (pixels / width / height).squareRoot())
     let near = rounded(scale, .toNearestOrAwayFromZero)
-    return allows(near, verb) ? near : rounded(scale, .down)
+    return allows(near, isPicture: isPicture) ? near : rounded(scale, .down)
   }
 }

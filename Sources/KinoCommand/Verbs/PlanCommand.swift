@@ -1,0 +1,29 @@
+import ArgumentParser
+import Kino
+
+struct PlanCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan", abstract: "Print tokens, memory and time of a verb, before any work.",
+    subcommands: [
+      PlanVerb<GenerateArguments>.self, PlanVerb<ImageArguments>.self,
+      PlanVerb<AnimateArguments>.self, PlanVerb<ExtendArguments>.self, PlanVerb<LoopArguments>.self,
+      PlanVerb<ConnectArguments>.self, PlanVerb<EditArguments>.self,
+      PlanVerb<ReverseArguments>.self, PlanVerb<UpscaleArguments>.self,
+    ])
+}
+
+/// The plan of any verb, with the verb's own arguments.
+struct PlanVerb<Arguments: VerbArguments>: AsyncParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(commandName: Arguments.verb.rawValue, abstract: Arguments.abstract)
+  }
+
+  @OptionGroup var arguments: Arguments
+  @OptionGroup var making: MakingOptions
+
+  func run() async throws {
+    let plan = try await arguments.shared.model.studio()
+      .plan(try arguments.complete(), arguments.shared.settings)
+    ProgressDisplay(making.output.display).show(plan)
+  }
+}

@@ -1,0 +1,108 @@
+/// Carries what an original shows beyond a copy of it over to later copies of the same scene.
+///
+/// A network's copy of a frame is softer than the frame. Where a later copy looks like the first one,
+/// nothing has moved, and what the first one lost is what the later one lacks; where they differ, something
+/// has moved, and the later copy stays as it is. So still parts of a scene run on from an original without
+/// a seam, pixel for pixel, and nothing that moves leaves a ghost.
+package struct DetailTransfer: Sendable {
+  private let copy: Frame
+  /// Original less copy.
+  private let detail: [Int16]
+  /// Pixels over which the weight of a change is spread.
+  private let radius: Int
+
+  /// Differences of up to the first number are the copies' own noise; from the second on, something moved.
+  private static let change: (least: Float, most: Float) = (6, 26)
+
+  /// Compares an original and its copy, of one size.
+  ///
+  /// - Parameter scale: Pixels of the frames to one of the network's.
+  package init(original: Frame, copy: Frame, scale: Double = 1) {
+    precondition(
+      original.size == copy.size, "DetailTransfer: frames of \(original.size) and \(copy.size)")
+    self.copy = copy
+    detail = zip(original.pixels, copy.pixels).map { Int16($0) - Int16($1) }
+    radius = max(1, Int((scale * 1.5).rounded()))
+  }
+
+  /// How much of the detail each pixel of another copy takes: 1 where nothing has moved, 0 where it has.
+  package func weights(for other: Frame) -> [Float] {
+    precondition(
+      other.size == copy.size, "DetailTransfer: frames of \(other.size) and \(copy.size)")
+    var difference = [Float](repeating: 0, count: copy.width * copy.height)
+    copy.pixels.withUnsafeBufferPointer { first in
+      other.pixels.withUnsafeBufferPointer { second in
+        for pixel in difference.indices {
+          var sum: Int32 = 0
+          for channel in pixel * 3..<pixel * 3 + 3 {
+            sum += abs(Int32(first[channel]) - Int32(second[channel]))
+          }
+          difference[pixel] = Float(sum) / 3
+        }
+      }
+    }
+    let (least, most) = Self.change
+    var weights = blurred(difference).map { max(0, min(1, (most - $0) / (most - least))) }
+    weights = blurred(weights)
+    return weights
+  }
+
+  /// Adds the detail to another copy.
+  ///
+  /// - Parameters:
+  ///   - other: A frame of the same size.
+  ///   - strength: How much of it, 0...1.
+  package func add(to other: Frame, strength: Double, into sum: inout [Float]) {
+    if strength <= 0 { return }
+    let weights = weights(for: other)
+    for pixel in weights.indices {
+      let weight = weights[pixel] * Float(strength)
+      if weight == 0 { continue }
+      for channel in pixel * 3..<pixel * 3 + 3 { sum[channel] += weight * Float(detail[channel]) }
+    }
+  }
+
+  private func blurred(_ values: [Float]) -> [Float] {
+    BoxFilter.mean(values, width: copy.width, height: copy.height, radius: radius)
+  }
+}
+
+extension Frame {
+  /// Adds numbers to the bytes, rounded and limited.
+  package func adding(_ numbers: [Float]) -> Frame {
+    precondition(numbers.count == pixels.count, "Frame: \(numbers.count) numbers for \(size)")
+    return Frame(
+      width: width, height: height,
+      pixels: zip(pixels, numbers).map {
+        UInt8(max(0, min(255, (Float($0) + $1).rounded())))
+      })
+  }
+
+  /// Mixes two frames of one size: `share` of the other, 0...1.
+  package func mixed(with other: Frame, _ share: Double) -> Frame {
+    precondition(size == other.size, "Frame: mixing \(size) and \(other.size)")
+    let part = Int32((share * 256).rounded())
+    return Frame(
+      width: width, height: height,
+      pixels: zip(pixels, other.pixels).map {
+        UInt8((Int32($0) * (256 - part) + Int32($1) * part + 128) >> 8)
+      })
+  }
+
+  /// Lays a frame over this one where a mask is bright, of one size all three.
+  ///
+  /// Pixels where the mask is black stay as they are, to the bit.
+  package func covered(by other: Frame, where mask: PixelMask) -> Frame {
+    precondition(size == other.size && size == mask.size, "Frame: covering \(size)")
+    var result = pixels
+    for pixel in mask.values.indices {
+      let share = mask.values[pixel]
+      if share == 0 { continue }
+      for channel in pixel * 3..<pixel * 3 + 3 {
+        let (old, new) = (Float(pixels[channel]), Float(other.pixels[channel]))
+        result[channel] = UInt8((old + (new - old) * share).rounded())
+      }
+    }
+    return Frame(width: width, height: height, pixels: result)
+  }
+}
