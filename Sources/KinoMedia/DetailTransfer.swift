@@ -12,7 +12,7 @@ package struct DetailTransfer: Sendable {
   private let radius: Int
 
   /// Differences of up to the first number are the copies' own noise; from the second on, something moved.
-  private static let change: (least: Float, most: Float) = (6, 26)
+  private static let change: (least: Float, most: Float) = (4, 14)
 
   /// Compares an original and its copy, of one size.
   ///
@@ -33,18 +33,18 @@ package struct DetailTransfer: Sendable {
     copy.pixels.withUnsafeBufferPointer { first in
       other.pixels.withUnsafeBufferPointer { second in
         for pixel in difference.indices {
-          var sum: Int32 = 0
+          var most: Int32 = 0
           for channel in pixel * 3..<pixel * 3 + 3 {
-            sum += abs(Int32(first[channel]) - Int32(second[channel]))
+            most = max(most, abs(Int32(first[channel]) - Int32(second[channel])))
           }
-          difference[pixel] = Float(sum) / 3
+          difference[pixel] = Float(most)
         }
       }
     }
     let (least, most) = Self.change
-    var weights = blurred(difference).map { max(0, min(1, (most - $0) / (most - least))) }
-    weights = blurred(weights)
-    return weights
+    let still = blurred(difference).map { max(0, min(1, (most - $0) / (most - least))) }
+    // Towards what moves the weight falls early: an edge of detail would be a ghost.
+    return blurred(still).map { max(0, 2 * $0 - 1) }
   }
 
   /// Adds the detail to another copy.
