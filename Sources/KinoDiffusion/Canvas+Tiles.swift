@@ -47,7 +47,7 @@ public struct CanvasTile: Sendable, Hashable {
   /// Adds numbers of the tile to their place in a whole that nobody else holds.
   fileprivate func add(_ values: Tensor, to whole: Tensor) {
     let place = cut(whole)
-    place.assign(inPlace: place + values)
+    place.add(inPlace: values)
   }
 }
 
