@@ -11,7 +11,7 @@ extension Plan {
     let windows = try model.windows(latentFrames: shape.frames).windows
     let perWindow = windows.map { $0.frames.count / shape.patch.frames * shape.tokensPerFrame }
     let branches = request.guidanceScale == 1 ? 1 : 2
-    let evaluations = request.stepCount * request.sampler.evaluationsPerStep * branches
+    let evaluations = request.stepCount * request.sampler.sampler.evaluationsPerStep * branches
     tokenCount = shape.tokenCount
     windowCount = windows.count
     tokensPerWindow = perWindow.max() ?? 0

@@ -57,11 +57,13 @@ struct Sampling {
     let request = job.request
     let start = job.windows.windows[window].frames.lowerBound
     let noise = canvas.noise(seed: request.seed, firstFrame: start).moved(to: device)
+    let sampler = request.sampler.sampler
     let schedule = try FlowMatchingSchedule(
       stepCount: request.stepCount, shift: model.shift(tokens: canvas.shape.tokenCount),
-      spacing: request.sampler == .uniPC ? .uniPC : .euler)
-    var steps = try request.sampler.sampler.steps(
-      on: canvas, noise: noise, schedule: schedule, denoise: denoiser.denoise(canvas))
+      spacing: sampler.spacing)
+    var steps = try sampler.steps(
+      on: canvas, noise: noise, seed: request.seed, firstFrame: start, schedule: schedule,
+      denoise: denoiser.denoise(canvas))
     while true {
       try Task.checkCancellation()
       guard let step = try withTensorErrors({ try steps.next() }) else { break }
@@ -86,19 +88,6 @@ struct Sampling {
     return Clip(
       width: width, height: height, framesPerSecond: rate, pixels: pictures.scalars(UInt8.self))
   }
-}
-
-extension SamplerKind {
-  var sampler: any Sampler {
-    switch self {
-    case .uniPC: UniPCSampler()
-    case .euler: EulerSampler()
-    case .heun: HeunSampler()
-    }
-  }
-
-  /// How often a step evaluates the velocity.
-  var evaluationsPerStep: Int { self == .heun ? 2 : 1 }
 }
 
 /// Tells the time left from the steps so far.

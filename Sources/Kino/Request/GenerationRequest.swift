@@ -46,16 +46,6 @@ public enum Precision: String, Codable, CaseIterable, Sendable {
   case int8
 }
 
-/// A method of following velocities from noise to latents.
-public enum SamplerKind: String, Codable, CaseIterable, Sendable {
-  /// A multistep predictor and corrector: the best for few steps.
-  case uniPC = "unipc"
-  /// Straight steps.
-  case euler
-  /// Two evaluations a step.
-  case heun
-}
-
 /// What is made.
 public enum Verb: String, Codable, Sendable {
   /// A clip from words.
