@@ -6,6 +6,8 @@ public import KinoTensor
 /// ``StepNoise`` they are handed. A method of one's own is a type with one function:
 ///
 /// ```swift
+/// import KinoDiffusion
+///
 /// struct Straight: Sampler {
 ///   let spacing = FlowMatchingSchedule.Spacing.trailing
 ///
