@@ -80,6 +80,7 @@ let package = Package(
       dependencies: [
         "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia",
         .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Yams", package: "Yams"),
       ]),
     .target(
       name: "KinoTraining",

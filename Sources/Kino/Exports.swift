@@ -1,5 +1,7 @@
-// Clips, frames and sizes are part of every call, so that one import is enough.
 @_exported public import KinoMedia
+
+// Clips, frames, sizes and samplers' names are part of calls, so that one import is enough.
+@_exported public import enum KinoDiffusion.SamplerKind
 
 extension FrameSize {
   /// Creates a size from a width and a height, both at least 1.

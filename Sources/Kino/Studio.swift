@@ -4,6 +4,8 @@ internal import KinoWeights
 /// Makes clips with one model, which it keeps loaded.
 ///
 /// ```swift
+/// import Kino
+///
 /// let studio = try await Studio(model: .bundled)
 /// for try await event in studio.generate("a red ball bounces on grass", size: .init(256, 256)) {
 ///   switch event {

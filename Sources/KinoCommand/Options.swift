@@ -79,7 +79,7 @@ struct SamplingOptions: ParsableArguments {
   @Option(
     help: "Leave out most of a step that changes by less than this share, such as 0.1: less exact.")
   var cache: Double?
-  @Option(help: "How steps are made: unipc, euler or heun.")
+  @Option(help: "How steps are made; lcm and euler-ancestral suit models distilled to few steps.")
   var sampler: SamplerKind = .uniPC
 
   var settings: SamplingSettings {

@@ -47,11 +47,7 @@ extension Canvas {
   /// give the same noise, a longer canvas begins with a shorter one's, and a window that starts at
   /// `firstFrame` of a long canvas sees that canvas's noise.
   public func noise(seed: UInt64, firstFrame: Int = 0) -> Tensor {
-    var random = RandomSource(seed: seed, drawCount: UInt64(max(0, firstFrame)))
-    let frames = (0..<shape.frames).map { _ in
-      random.normal([shape.channels, shape.height, shape.width])
-    }
-    return stack(frames, along: 1)
+    shape.noise(seed: seed, firstDraw: UInt64(max(0, firstFrame)))
   }
 
   /// Noises the content to where the schedule is at `sigma`, every token by its own sigma.

@@ -7,6 +7,8 @@ public struct FlowMatchingSchedule: Sendable, Hashable {
     /// Evenly from 1 to just above 1/1000, then shifted; the first sigma stays just below 1, and
     /// timesteps are whole numbers, rounded down.
     case uniPC
+    /// Evenly from 1 to one step above 0, then shifted; real timesteps.
+    case trailing
   }
 
   /// `stepCount + 1` sigmas, falling to 0, each exact in float32.
@@ -33,11 +35,12 @@ public struct FlowMatchingSchedule: Sendable, Hashable {
       switch spacing {
       case .euler: FlowMatchingSchedule.eulerSigmas(stepCount, shift)
       case .uniPC: FlowMatchingSchedule.uniPCSigmas(stepCount, shift)
+      case .trailing: FlowMatchingSchedule.trailingSigmas(stepCount, shift)
       }
     let sigmas = exact.map { Double(Float($0)) }
     let timesteps =
       switch spacing {
-      case .euler: sigmas.map { Double(Float($0) * 1000) }
+      case .euler, .trailing: sigmas.map { Double(Float($0) * 1000) }
       case .uniPC: exact.map { ($0 * 1000).rounded(.down) }
       }
     try self.init(sigmas: sigmas, timesteps: timesteps)
@@ -85,6 +88,10 @@ public struct FlowMatchingSchedule: Sendable, Hashable {
     // At sigma 1 the solver's log signal-to-noise ratio would be infinite.
     if abs(sigmas[0] - 1) < 1e-6 { sigmas[0] -= 1e-6 }
     return sigmas
+  }
+
+  private static func trailingSigmas(_ count: Int, _ shift: Double) -> [Double] {
+    spaced(from: 1, to: 0, intervals: count).dropLast().map { self.shift($0, by: shift) }
   }
 
   private static func spaced(from start: Double, to end: Double, intervals: Int) -> [Double] {

@@ -2,13 +2,18 @@ public import KinoTensor
 
 /// Averages the velocities at both ends of a step: second order, two evaluations a step.
 public struct HeunSampler: Sampler {
+  /// As diffusers samples models by this method.
+  public let spacing = FlowMatchingSchedule.Spacing.euler
+  /// Two; the last step makes one.
+  public let evaluationsPerStep = 2
+
   /// Makes the sampler; it has no settings.
   public init() {}
 
   /// Makes one step by two evaluations of the velocity.
   public func step(
-    _ latents: Tensor, at index: Int, along path: SamplingPath, memory: inout SamplingMemory,
-    velocity: (_ latents: Tensor, _ index: Int) throws -> Tensor
+    _ latents: Tensor, at index: Int, along path: SamplingPath, memory: inout Void,
+    noise: inout StepNoise, velocity: (_ latents: Tensor, _ index: Int) throws -> Tensor
   ) throws -> (latents: Tensor, denoised: Tensor) {
     func length(_ level: Double) -> Double {
       path.sigma(index + 1, of: level) - path.sigma(index, of: level)

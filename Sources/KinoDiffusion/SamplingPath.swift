@@ -1,3 +1,4 @@
+import Foundation
 public import KinoTensor
 
 /// A schedule as the tokens of a canvas see it.
@@ -17,6 +18,17 @@ public struct SamplingPath: Sendable {
   /// The first step that moves tokens of this level; `stepCount` if none does.
   public func entry(of level: Double) -> Int {
     schedule.sigmas.dropFirst().firstIndex { $0 < level }.map { $0 - 1 } ?? schedule.stepCount
+  }
+
+  /// Half the log signal-to-noise ratio, `log((1 - sigma) / sigma)`, of such a token; infinite at
+  /// the end.
+  public func lambda(_ index: Int, of level: Double) -> Double {
+    Self.lambda(sigma(index, of: level))
+  }
+
+  static func lambda(_ sigma: Double) -> Double {
+    // Sigma 1 counts as the largest float32 below it.
+    log(max(1 - sigma, 0x1p-24) / sigma)
   }
 
   /// Sums tensors `[C, F, H, W]`, each times a weight that depends on a token's noise level.

@@ -11,6 +11,16 @@ public import KinoTensor
 public struct UniPCSampler: Sampler {
   /// Past predictions that a step looks at, this step's included: 1...3.
   public let order: Int
+  /// UniPC's own.
+  public let spacing = FlowMatchingSchedule.Spacing.uniPC
+
+  /// What the steps before left.
+  public struct Memory: Sendable {
+    /// The latents that the last step left from.
+    fileprivate var latents: Tensor?
+    /// Clean predictions, the latest first.
+    fileprivate var predictions: [Tensor] = []
+  }
 
   /// Makes a sampler of some order.
   ///
@@ -24,10 +34,13 @@ public struct UniPCSampler: Sampler {
   /// Makes a sampler of order 2.
   public init() { order = 2 }
 
+  /// Starts without a past.
+  public func start() -> Memory { Memory() }
+
   /// Corrects the last step and predicts the next one, by one evaluation of the velocity.
   public func step(
-    _ latents: Tensor, at index: Int, along path: SamplingPath, memory: inout SamplingMemory,
-    velocity: (_ latents: Tensor, _ index: Int) throws -> Tensor
+    _ latents: Tensor, at index: Int, along path: SamplingPath, memory: inout Memory,
+    noise: inout StepNoise, velocity: (_ latents: Tensor, _ index: Int) throws -> Tensor
   ) throws -> (latents: Tensor, denoised: Tensor) {
     let slope = try velocity(latents, index)
     let denoised = path.combine([latents, slope]) { [1, -path.sigma(index, of: $0)] }
@@ -54,10 +67,7 @@ extension UniPCSampler {
     let sigmas: [Double]
     let entry: Int
 
-    func lambda(_ index: Int) -> Double {
-      // Sigma 1 counts as the largest float32 below it.
-      log(max(1 - sigmas[index], 0x1p-24) / sigmas[index])
-    }
+    func lambda(_ index: Int) -> Double { SamplingPath.lambda(sigmas[index]) }
   }
 
   private func token(of level: Double, along path: SamplingPath) -> Token {

@@ -17,9 +17,11 @@ public enum ProductWeights: Sendable {
 /// checkpoint key, so that building a network and loading it are the same act:
 ///
 /// ```swift
+/// import KinoNN
+///
 /// let registry = ParameterRegistry(seed: 7)
 /// let layer = Linear(registry.root["blocks"][0]["to_q"], inputs: 64, outputs: 64)
-/// registry.parameters  // "blocks.0.to_q.weight", "blocks.0.to_q.bias"
+/// print(registry.parameters.map(\.key))  // "blocks.0.to_q.weight", "blocks.0.to_q.bias"
 /// ```
 public final class ParameterRegistry {
   private enum Source {

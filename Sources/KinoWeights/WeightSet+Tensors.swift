@@ -130,8 +130,7 @@ extension WeightSet {
 extension ParameterRegistry {
   /// Takes parameters from a checkpoint's weights; faults show in ``ParameterRegistry/validate()``.
   ///
-  /// ``WeightSet/load(keys:aliases:computeType:device:isTrainable:productWeights:_:)`` also says why a tensor could not be
-  /// read; here it counts as missing. `aliases` are our keys with the key to look under when the
+  /// `WeightSet.load` also says why a tensor could not be read; here it counts as missing. `aliases` are our keys with the key to look under when the
   /// first is absent.
   public convenience init(
     _ weights: WeightSet, computeType: DType? = nil, isTrainable: Bool = false,

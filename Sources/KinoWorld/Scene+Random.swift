@@ -57,7 +57,7 @@ extension SceneDraft {
 
   static let wallColours: [Scene.Colour] = [.gray, .white, .brown]
 
-  private static func randomObject(using random: inout WorldRandom) -> Object {
+  static func randomObject(using random: inout WorldRandom) -> Object {
     let shape = random.pick(
       weighted: Scene.Shape.allCases.map { ($0, $0 == .sphere ? 2.5 : $0 == .cube ? 1.6 : 1) })
     let colour = random.pick(weighted: Scene.Colour.allCases.map { ($0, $0.isMetallic ? 0.45 : 1) })
@@ -127,12 +127,16 @@ extension SceneDraft {
     if object.kind == .passBehind && object.size == .big { object.size = .medium }
     let wanders = object.kind == .bounce && !isAlike(objects, index) && random.chance(0.3)
     if object.kind.needsDirection || wanders {
-      let sideways: [Scene.Direction] = [.left, .right]
-      object.direction =
-        object.kind.directions.count > 2 && random.chance(0.3)
-        ? random.pick([.toward, .away]) : random.pick(sideways)
+      object.direction = randomDirection(of: object.kind, using: &random)
     }
     objects[index] = object
+  }
+
+  static func randomDirection(
+    of kind: Scene.MotionKind, using random: inout WorldRandom
+  ) -> Scene.Direction {
+    kind.directions.count > 2 && random.chance(0.3)
+      ? random.pick([.toward, .away]) : random.pick([.left, .right])
   }
 
   private static func isAlike(_ objects: [Object], _ index: Int) -> Bool {
@@ -143,14 +147,14 @@ extension SceneDraft {
     }
   }
 
-  private static func mainMotion(using random: inout WorldRandom) -> Scene.MotionKind {
+  static func mainMotion(using random: inout WorldRandom) -> Scene.MotionKind {
     random.pick(weighted: [
       (.still, 8), (.bounce, 15), (.roll, 22), (.slide, 10), (.spin, 11), (.circle, 9), (.fall, 9),
       (.jump, 11), (.passBehind, 9),
     ])
   }
 
-  private static func sideMotion(using random: inout WorldRandom) -> Scene.MotionKind {
+  static func sideMotion(using random: inout WorldRandom) -> Scene.MotionKind {
     random.pick(weighted: [
       (.still, 45), (.bounce, 9), (.roll, 9), (.slide, 8), (.spin, 10), (.fall, 6), (.jump, 8),
     ])

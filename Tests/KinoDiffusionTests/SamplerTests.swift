@@ -21,11 +21,12 @@ import Testing
     return (steps.latents - expected).squared().mean().squareRoot().item()
   }
 
-  @Test func `Euler converges with order one, Heun and UniPC with order two`() throws {
+  @Test func `Euler converges with order one, Heun, UniPC and DPM++ with order two`() throws {
     for (sampler, order) in [
       (EulerSampler(), 1.0), (HeunSampler(), 2.0), (UniPCSampler(), 2.0),
+      (DPMPlusPlus2MSampler(), 2.0),
     ] as [(any Sampler, Double)] {
-      let errors = try [8, 16, 32].map { try error(sampler, steps: $0) }
+      let errors = try [32, 64, 128].map { try error(sampler, steps: $0) }
       for (coarse, fine) in zip(errors, errors.dropFirst()) {
         let measured = log2(coarse / fine)
         #expect(measured > order - 0.25, "\(sampler): \(errors), order \(measured)")
@@ -40,6 +41,7 @@ import Testing
     let data = GaussianData()
     for (sampler, bound) in [
       (EulerSampler(), 0.05), (HeunSampler(), 0.005), (UniPCSampler(), 0.005),
+      (DPMPlusPlus2MSampler(), 0.01),
     ] as [(any Sampler, Double)] {
       let end = try sampler.sample(
         canvas, noise: noise,
@@ -98,7 +100,7 @@ import Testing
       relativeError(ends[0].select(1, 1).floats(), ends[1].select(1, 1).floats()) < 1e-6)
   }
 
-  @Test(arguments: samplers.indices, [0.3, 0.55, 0.9])
+  @Test(arguments: pathSamplers.indices, [0.3, 0.55, 0.9])
   func `a token that enters late follows the schedule cut at its level`(
     index: Int, level: Double
   ) throws {
@@ -110,7 +112,7 @@ import Testing
       sigmas: [level] + whole.sigmas.filter { $0 < level && $0 > 0 })
     let data = GaussianData()
     let ends = try [whole, cut].map {
-      try samplers[index].sample(
+      try pathSamplers[index].sample(
         canvas, noise: canvas.noise(seed: 2), schedule: $0,
         denoise: { latents, moment in data.velocity(latents, canvas.sigmas(at: moment.sigma)) })
     }
@@ -170,21 +172,42 @@ import Testing
     let canvas = try Canvas.free(.small())
     let schedule = try FlowMatchingSchedule(stepCount: 4, shift: 3, spacing: .uniPC)
     let model = GaussianData().denoise(canvas)
-    var fails = false
     let noise = canvas.noise(seed: 1)
-    var steps = try samplers[index].steps(on: canvas, noise: noise, schedule: schedule) {
-      if fails { throw Stop() }
-      return try model($0, $1)
+    let whole = try samplers[index].sample(
+      canvas, noise: noise, seed: 1, schedule: schedule, denoise: model)
+    for failing in 0..<4 * samplers[index].evaluationsPerStep {
+      var calls = 0
+      var steps = try samplers[index].steps(on: canvas, noise: noise, seed: 1, schedule: schedule) {
+        calls += 1
+        if calls == failing + 1 { throw Stop() }
+        return try model($0, $1)
+      }
+      var failures = 0
+      while steps.index < steps.count {
+        let before = (steps.index, steps.latents.floats())
+        do { _ = try steps.next() } catch is Stop {
+          failures += 1
+          #expect(before == (steps.index, steps.latents.floats()))
+        }
+      }
+      // Heun's last step makes one evaluation.
+      #expect(failures == (failing < calls ? 1 : 0))
+      #expect(steps.latents.floats() == whole.floats())
     }
-    _ = try steps.next()
-    _ = try steps.next()
-    fails = true
-    #expect(throws: Stop.self) { try steps.next() }
-    #expect(steps.index == 2)
-    fails = false
-    while try steps.next() != nil {}
-    let whole = try samplers[index].sample(canvas, noise: noise, schedule: schedule, denoise: model)
-    #expect(steps.latents.floats() == whole.floats())
+  }
+
+  @Test(arguments: samplers.indices)
+  func `a sampler evaluates as often as it says, and keeps to its spacing`(index: Int) throws {
+    let canvas = try Canvas.free(.small())
+    let sampler = samplers[index]
+    let schedule = try FlowMatchingSchedule(stepCount: 5, shift: 3, spacing: sampler.spacing)
+    var calls: [Int: Int] = [:]
+    _ = try sampler.sample(canvas, noise: canvas.noise(seed: 1), schedule: schedule) {
+      calls[$1.index, default: 0] += 1
+      return try GaussianData().denoise(canvas)($0, $1)
+    }
+    #expect(calls[0] == 1 && calls.values.reduce(0, +) <= 5 * sampler.evaluationsPerStep)
+    #expect(calls.values.reduce(0, +) > 5 * (sampler.evaluationsPerStep - 1))
   }
 
   @Test func `steps report where they are, and denoised is the clean prediction`() throws {
@@ -244,14 +267,40 @@ import Testing
     let shape = try LatentShape.small()
     let content = shape.latents(seed: 1)
     let schedule = try FlowMatchingSchedule(stepCount: 10, shift: 3, spacing: .uniPC)
-    let ends = try [0, 1e-9, 1e-6, 1e-4].map { above in
-      let canvas = try Canvas(
-        shape: shape, content: content, noiseLevel: .uniform(schedule.sigmas[5] + above))
-      return try UniPCSampler().sample(
-        canvas, noise: canvas.noise(seed: 2), schedule: schedule,
-        denoise: GaussianData().denoise(canvas)
-      ).floats()
+    for sampler in [UniPCSampler(), DPMPlusPlus2MSampler()] as [any Sampler] {
+      let ends = try [0, 1e-9, 1e-6, 1e-4].map { above in
+        let canvas = try Canvas(
+          shape: shape, content: content, noiseLevel: .uniform(schedule.sigmas[5] + above))
+        return try sampler.sample(
+          canvas, noise: canvas.noise(seed: 2), schedule: schedule,
+          denoise: GaussianData().denoise(canvas)
+        ).floats()
+      }
+      for end in ends { #expect(relativeError(end, ends[0]) < 2e-3) }
     }
-    for end in ends { #expect(relativeError(end, ends[0]) < 2e-3) }
+  }
+
+  @Test func `DPM++ makes the step of the paper, in its own variables`() throws {
+    let shape = try LatentShape.small()
+    let canvas = try Canvas(
+      shape: shape, content: shape.latents(seed: 1), noiseLevel: .uniform(0.9))
+    let sigmas = [0.9, 0.6, 0.35, 0.2]
+    var run = try DPMPlusPlus2MSampler().steps(
+      on: canvas, noise: canvas.noise(seed: 1), schedule: FlowMatchingSchedule(sigmas: sigmas),
+      denoise: GaussianData().denoise(canvas))
+    func lambda(_ index: Int) -> Double { log((1 - sigmas[index]) / sigmas[index]) }
+    let first = try #require(try run.next())
+    let second = try #require(try run.next())
+    let third = try #require(try run.next())
+    // x = s'/s x - a' (exp(-h) - 1) D, with D = (1 + 1 / 2r) D1 - 1 / 2r D0 and r = h0 / h.
+    let (before, length) = (lambda(2) - lambda(1), lambda(3) - lambda(2))
+    let ratio = before / length
+    let mixed = third.denoised * (1 + 1 / (2 * ratio)) - second.denoised * (1 / (2 * ratio))
+    let expected = second.latents * (0.2 / 0.35) - mixed * (0.8 * (exp(-length) - 1))
+    #expect(relativeError(third.latents.floats(), expected.floats()) < 1e-6)
+    #expect(first.denoised.floats() != second.denoised.floats())
+    // From sigma 0.2 to 0 it is the clean prediction.
+    let last = try #require(try run.next())
+    #expect(last.isLast && relativeError(last.latents.floats(), last.denoised.floats()) < 1e-6)
   }
 }

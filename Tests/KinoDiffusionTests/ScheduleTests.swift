@@ -4,7 +4,7 @@ import KinoTensor
 import Testing
 
 @Suite struct ScheduleTests {
-  @Test(arguments: [FlowMatchingSchedule.Spacing.euler, .uniPC], [1, 2, 50, 1000])
+  @Test(arguments: [FlowMatchingSchedule.Spacing.euler, .uniPC, .trailing], [1, 2, 50, 1000])
   func `sigmas fall from 1 to 0`(spacing: FlowMatchingSchedule.Spacing, count: Int) throws {
     let schedule = try FlowMatchingSchedule(stepCount: count, shift: 5, spacing: spacing)
     #expect(schedule.stepCount == count && schedule.sigmas.count == count + 1)
@@ -13,12 +13,19 @@ import Testing
     #expect(schedule.timesteps.allSatisfy { (0...1000).contains($0) })
   }
 
+  @Test func `trailing steps lie where models distilled to four steps were trained`() throws {
+    let even = try FlowMatchingSchedule(stepCount: 4, shift: 1, spacing: .trailing)
+    #expect(even.timesteps == [1000, 750, 500, 250])
+    let shifted = try FlowMatchingSchedule(stepCount: 4, shift: 5, spacing: .trailing)
+    #expect(shifted.timesteps.map { $0.rounded() } == [1000, 938, 833, 625])
+  }
+
   @Test func `bad step counts, shifts and sigmas are refused`() {
     for (count, shift) in [
       (0, 3.0), (-1, 3), (1001, 3), (Int.max, 3), (4, 0), (4, -1), (4, .nan), (4, .infinity),
       (100, 1e12),
     ] {
-      for spacing in [FlowMatchingSchedule.Spacing.euler, .uniPC] {
+      for spacing in [FlowMatchingSchedule.Spacing.euler, .uniPC, .trailing] {
         #expect(throws: DiffusionError.self, "\(count) \(shift)") {
           try FlowMatchingSchedule(stepCount: count, shift: shift, spacing: spacing)
         }

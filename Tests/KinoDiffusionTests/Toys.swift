@@ -50,4 +50,9 @@ extension LatentShape {
   }
 }
 
-let samplers: [any Sampler] = [EulerSampler(), HeunSampler(), UniPCSampler()]
+let samplers = SamplerKind.allCases.map(\.sampler)
+
+/// Those that add no noise, and so follow one path whatever the steps.
+let pathSamplers: [any Sampler] = [
+  EulerSampler(), HeunSampler(), UniPCSampler(), DPMPlusPlus2MSampler(),
+]

@@ -84,16 +84,6 @@ public enum Precision: String, Codable, CaseIterable, Sendable {
   case int8
 }
 
-/// A method of following velocities from noise to latents.
-public enum SamplerKind: String, Codable, CaseIterable, Sendable {
-  /// A multistep predictor and corrector: the best for few steps.
-  case uniPC = "unipc"
-  /// Straight steps.
-  case euler
-  /// Two evaluations a step.
-  case heun
-}
-
 /// Settings with every choice made.
 struct ResolvedSampling: Hashable, Sendable {
   let seed: UInt64

@@ -8,7 +8,7 @@ extension Plan {
   init(_ work: ResolvedComposition, model: Model, keepsFrames: Bool) throws {
     let settings = work.sampling
     let branches = settings.guidanceScale == 1 ? 1 : 2
-    let evaluations = settings.stepCount * settings.sampler.evaluationsPerStep * branches
+    let evaluations = settings.stepCount * settings.sampler.sampler.evaluationsPerStep * branches
     let width = settings.precision.computeType.byteCount
     var (tokens, windows, largest, frames, latents) = (0, 0, 0, 0, 0)
     (samplingOperations, decodingOperations) = (0, 0)

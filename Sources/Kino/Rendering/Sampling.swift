@@ -64,11 +64,13 @@ struct Sampling {
     let settings = job.sampling
     let start = job.windows.windows[window].frames.lowerBound
     let noise = canvas.noise(seed: settings.seed, firstFrame: start).moved(to: device)
+    let sampler = settings.sampler.sampler
     let schedule = try FlowMatchingSchedule(
       stepCount: settings.stepCount, shift: model.shift(tokens: canvas.shape.tokenCount),
-      spacing: settings.sampler == .uniPC ? .uniPC : .euler)
-    var steps = try settings.sampler.sampler.steps(
-      on: canvas, noise: noise, schedule: schedule, denoise: denoiser.denoise(canvas))
+      spacing: sampler.spacing)
+    var steps = try sampler.steps(
+      on: canvas, noise: noise, seed: settings.seed, firstFrame: start, schedule: schedule,
+      denoise: denoiser.denoise(canvas))
     let number = job.windowsBefore + window
     while true {
       try Task.checkCancellation()
@@ -93,19 +95,6 @@ struct Sampling {
     return Clip(
       width: width, height: height, framesPerSecond: rate, pixels: pictures.scalars(UInt8.self))
   }
-}
-
-extension SamplerKind {
-  var sampler: any Sampler {
-    switch self {
-    case .uniPC: UniPCSampler()
-    case .euler: EulerSampler()
-    case .heun: HeunSampler()
-    }
-  }
-
-  /// How often a step evaluates the velocity.
-  var evaluationsPerStep: Int { self == .heun ? 2 : 1 }
 }
 
 /// Estimates the time left from the steps so far.

@@ -60,7 +60,7 @@ extension UMT5Encoder {
 
   /// Maps the keys of the model to those of a checkpoint.
   ///
-  /// The embedding may be stored under either name, or both. Build a ``ParameterRegistry`` from the
+  /// The embedding may be stored under either name, or both. Build a `ParameterRegistry` from the
   /// keys of the result, and look tensors up by its values.
   public static func storedKeys(of names: some Sequence<String>) -> [String: String] {
     let names = Set(names)

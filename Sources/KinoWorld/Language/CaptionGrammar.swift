@@ -23,16 +23,22 @@ public struct CaptionGrammar: Sendable {
   ) -> (text: String, statement: SceneStatement) {
     var random = WorldRandom(seed: seed ^ 0x4341_5054_494F_4E53)
     let plan = CaptionPlan(scene, length: length, using: &random)
-    let text: String
+    let text = write(plan, of: scene, in: language, random: random)
+    return (text, plan.statement(of: scene))
+  }
+
+  /// Puts a plan into words.
+  func write(
+    _ plan: CaptionPlan, of scene: Scene, in language: CaptionLanguage, random: WorldRandom
+  ) -> String {
     switch language {
     case .english:
       var writer = EnglishWriter(scene: scene, plan: plan, random: random)
-      text = writer.write()
+      return writer.write()
     case .russian:
       var writer = RussianWriter(scene: scene, plan: plan, random: random)
-      text = writer.write()
+      return writer.write()
     }
-    return (text, plan.statement(of: scene))
   }
 
   /// Joins a caption's parts: clauses about objects, then where, when and how it is filmed.

@@ -57,6 +57,14 @@ public struct CaptionWords: Hashable, Sendable {
     return found
   }
 
+  /// The words of both languages' captions, as prompts are read: in lower case and without ё.
+  static let known: Set<String> = {
+    let tables = [Tables.english, Tables.russian]
+    let phrases = tables.flatMap { $0.groups.flatMap(\.phrases) + $0.cameras + $0.forms }
+    let all = phrases.flatMap(words) + tables.flatMap(\.function) + ["находится", "находятся"]
+    return Set(all.map { $0.replacing("ё", with: "е") })
+  }()
+
   private static func words(_ text: String) -> [String] {
     text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
   }

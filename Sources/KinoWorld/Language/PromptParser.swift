@@ -27,6 +27,12 @@ struct PromptParser {
   }
 
   private(set) var statement = SceneStatement()
+  /// What was read, in order.
+  private(set) var meanings: [Meaning] = []
+  /// Words that mean nothing here, in lower case, in order.
+  private(set) var unreadWords: [String] = []
+  /// Whether more objects were named than a scene holds.
+  private(set) var isCrowded = false
   private var adjectives = Adjectives()
   private var subject: [Int] = []
   private var subjectActs = false
@@ -67,7 +73,10 @@ struct PromptParser {
       read(match.meaning)
       return match.count
     }
-    guard let match = Lexicon.general.match(words[...]) else { return 1 }
+    guard let match = Lexicon.general.match(words[...]) else {
+      unreadWords += words.prefix(1)
+      return 1
+    }
     read(match.meaning)
     return match.count
   }
@@ -84,6 +93,7 @@ struct PromptParser {
   }
 
   private mutating func read(_ meaning: Meaning) {
+    meanings.append(meaning)
     switch meaning {
     case .colour(let colour): adjectives.colour = colour
     case .finish(let finish): adjectives.finish = finish
@@ -183,6 +193,7 @@ struct PromptParser {
       size: adjectives.size == .medium ? nil : adjectives.size)
     let room = 4 - statement.objects.count
     let count = min(adjectives.count, room)
+    if count < adjectives.count { isCrowded = true }
     guard count > 0 else { return [] }
     statement.objects += Array(repeating: object, count: count)
     return Array(statement.objects.count - count..<statement.objects.count)

@@ -28,6 +28,53 @@ package struct SceneStatement: Hashable, Sendable {
   var isEmpty: Bool {
     objects.isEmpty && ground == nil && sky == nil && camera == nil
   }
+
+  /// Whether nothing that can be seen is left open, but for a camera that may rest.
+  var isComplete: Bool {
+    let led = Set(objects.compactMap(\.partner))
+    return !objects.isEmpty && ground != nil && sky != nil
+      && objects.indices.allSatisfy {
+        objects[$0].colour != nil && objects[$0].finish != nil
+          && (objects[$0].kind != nil || led.contains($0))
+      }
+  }
+
+  /// Whether all that another statement says is said here, objects in any order.
+  package func contains(_ other: SceneStatement) -> Bool {
+    (other.ground == nil || other.ground == ground) && (other.sky == nil || other.sky == sky)
+      && (other.camera == nil || other.camera == camera)
+      && (other.wallColour == nil || other.wallColour == wallColour) && places(other, at: [])
+  }
+
+  /// Finds objects here for those of another statement that are not yet placed.
+  private func places(_ other: SceneStatement, at places: [Int]) -> Bool {
+    if places.count == other.objects.count {
+      let partnersMeet = zip(other.objects, places).allSatisfy { said, place in
+        said.partner.map { objects[place].partner == places[$0] } ?? true
+      }
+      return partnersMeet
+        && other.relations.allSatisfy {
+          let (first, second) = (places[$0.first], places[$0.second])
+          return relations.contains(Relation(first: first, relation: $0.relation, second: second))
+            || relations.contains(
+              Relation(first: second, relation: $0.relation.inverse, second: first))
+        }
+    }
+    let said = other.objects[places.count]
+    return objects.indices.contains {
+      !places.contains($0) && objects[$0].says(said) && self.places(other, at: places + [$0])
+    }
+  }
+}
+
+extension SceneStatement.Object {
+  /// Whether all that is said of another object, but for its partner, is said of this one.
+  fileprivate func says(_ other: Self) -> Bool {
+    shape == other.shape && (other.colour == nil || other.colour == colour)
+      && (other.finish == nil || other.finish == finish)
+      && (other.size == nil || other.size == size) && (other.kind == nil || other.kind == kind)
+      && (other.direction == nil || other.direction == direction)
+  }
 }
 
 extension SceneDraft {
@@ -71,7 +118,7 @@ extension SceneDraft {
   }
 
   /// Keeps what can be shown together: one collision, one wall, partners that can be met.
-  private mutating func makeConsistent(using random: inout WorldRandom) {
+  mutating func makeConsistent(using random: inout WorldRandom) {
     var hasCollision = false
     var hasHider = false
     for index in objects.indices {

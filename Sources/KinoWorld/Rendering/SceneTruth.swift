@@ -2,7 +2,7 @@
 /// light, ground or sky.
 ///
 /// A cell's numbers are means or shares over a grid of 4x4 rays, of which those that meet the ground, the
-/// sky or a wall count as nothing. ``values`` holds ``width`` numbers per cell, in the order of ``parts``.
+/// sky or a wall count as nothing. ``values`` holds ``width`` numbers per cell, in the order of `parts`.
 public struct SceneTruth: Hashable, Sendable {
   /// One kind of knowledge about a cell.
   public enum Part: CaseIterable, Hashable, Sendable {

@@ -1,0 +1,2 @@
+// Tensors are part of every call, so that one import is enough.
+@_exported public import KinoTensor
