@@ -49,10 +49,12 @@ let package = Package(
     // C and C++: the only places that see foreign headers.
     .target(name: "CKinoTorch", cxxSettings: torchHeaders, linkerSettings: torchLink),
     .systemLibrary(
-      name: "CFFmpeg", pkgConfig: "libavformat libavcodec libavfilter libavutil libswscale",
+      name: "CFFmpeg",
+      pkgConfig: "libavformat libavcodec libavfilter libavutil libswresample libswscale",
       providers: [
         .apt([
-          "libavformat-dev", "libavcodec-dev", "libavfilter-dev", "libavutil-dev", "libswscale-dev",
+          "libavformat-dev", "libavcodec-dev", "libavfilter-dev", "libavutil-dev",
+          "libswresample-dev", "libswscale-dev",
         ]),
         .brew(["ffmpeg"]),
       ]),

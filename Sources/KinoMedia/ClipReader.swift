@@ -48,7 +48,8 @@ public final class ClipReader {
     try MediaFile.check(
       width: natural.width, height: natural.height, limit: options.pixelLimit, path: path)
     size = options.size ?? natural
-    info = MediaInfo(file: file, size: natural, first: current.buffer)
+    info = MediaInfo(
+      file: file, size: natural, first: current.buffer, origin: decoder.origin ?? 0)
     upcoming = try decoder.next()
   }
 
@@ -113,8 +114,11 @@ public final class ClipReader {
   ) throws -> (VideoDecoder, VideoDecoder.Picture) {
     let decoder = try VideoDecoder(
       file: MediaFile(path: path, pixelLimit: options.pixelLimit), pixelLimit: options.pixelLimit)
+    // Times count from the first picture.
+    var first = try decoder.next()
     let hasSought = seeks && decoder.seek(to: options.startSeconds)
-    if let first = try decoder.next(), !hasSought || first.time <= options.startSeconds {
+    if hasSought { first = try decoder.next() }
+    if let first, !hasSought || first.time <= options.startSeconds {
       return (decoder, first)
     }
     // Some containers go to a later place than asked, or nowhere: read from the start instead.

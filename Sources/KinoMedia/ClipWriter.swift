@@ -5,7 +5,8 @@
 /// ``cancel()`` or dropping the writer leaves nothing behind. The same frames and options give the
 /// same bytes with the same FFmpeg.
 ///
-/// H.264 is `yuv420p`, BT.709, limited range, with the index at the start of the file. It needs
+/// H.264 is `yuv420p`, BT.709, limited range, with the index at the start of the file, and AAC if
+/// ``WriteOptions/sound`` names any. It needs
 /// even sizes: the last column or row of an odd one is doubled, so the file is a pixel larger.
 /// GIF counts time in 1/100 s, keeps its frames in memory until it is finished, and has one palette
 /// of 255 colours for the whole clip.

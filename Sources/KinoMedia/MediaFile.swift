@@ -72,6 +72,25 @@ final class MediaFile {
     return ratio.isFinite && ratio >= 1 / 16.0 && ratio <= 16 ? ratio : 1
   }
 
+  /// All streams, in the order of the container.
+  var streams: [UnsafeMutablePointer<AVStream>] {
+    (0..<Int(context.pointee.nb_streams)).compactMap { context.pointee.streams[$0] }
+  }
+
+  /// The sound a player would play.
+  var soundStream: UnsafeMutablePointer<AVStream>? {
+    let index = av_find_best_stream(
+      context, AVMEDIA_TYPE_AUDIO, -1, stream.pointee.index, nil, 0)
+    return index >= 0 ? context.pointee.streams[Int(index)] : nil
+  }
+
+  /// Lets the demuxer skip the packets of all other streams.
+  func read(only chosen: UnsafeMutablePointer<AVStream>) {
+    for stream in streams {
+      stream.pointee.discard = stream == chosen ? AVDISCARD_DEFAULT : AVDISCARD_ALL
+    }
+  }
+
   /// What decoders are held to: they count pixels with their margins and alignment.
   static func codedLimit(_ pixelLimit: Int) -> Int64 {
     Int64(min(pixelLimit, 1 << 40)) * 5 / 4 + (1 << 20)
@@ -162,9 +181,6 @@ final class MediaFile {
     let parameters = stream.pointee.codecpar.pointee
     try check(
       width: Int(parameters.width), height: Int(parameters.height), limit: pixelLimit, path: path)
-    for other in 0..<Int(context.pointee.nb_streams) where other != Int(index) {
-      context.pointee.streams[other]?.pointee.discard = AVDISCARD_ALL
-    }
     return stream
   }
 

@@ -16,11 +16,13 @@ public struct MediaInfo: Hashable, Sendable {
   public let pixelFormat: String
   /// FFmpeg's short name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
   public let container: String
-  /// Whether there is sound.
-  public let hasAudio: Bool
+  /// The sound tracks, in the order of the file.
+  public let soundTracks: [SoundTrack]
   /// The texts stored with the file, under lower-case keys.
   public let metadata: [String: String]
 
+  /// Whether there is sound.
+  public var hasAudio: Bool { !soundTracks.isEmpty }
   /// The title, if one is stored.
   public var title: String? { metadata["title"] }
   /// The comment, if one is stored: any text.
@@ -37,7 +39,8 @@ public struct MediaInfo: Hashable, Sendable {
     try ClipReader(path: path).info
   }
 
-  init(file: MediaFile, size: FrameSize, first: FrameBuffer) {
+  /// Takes a file whose first picture is shown at `origin`, in seconds on the container's clock.
+  init(file: MediaFile, size: FrameSize, first: FrameBuffer, origin: Double) {
     width = size.width
     height = size.height
     framesPerSecond = file.framesPerSecond
@@ -49,9 +52,7 @@ public struct MediaInfo: Hashable, Sendable {
     codec = String(cString: avcodec_get_name(file.stream.pointee.codecpar.pointee.codec_id))
     pixelFormat = PixelTraits(first.format).name
     container = file.formatName
-    hasAudio = (0..<Int(file.context.pointee.nb_streams)).contains { index in
-      file.context.pointee.streams[index]?.pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_AUDIO
-    }
+    soundTracks = file.streams.compactMap { SoundTrack(stream: $0, file: file, origin: origin) }
     var texts = Self.texts(first.pointer.pointee.metadata)
     texts.merge(Self.texts(file.stream.pointee.metadata)) { $1 }
     texts.merge(Self.texts(file.context.pointee.metadata)) { $1 }

@@ -19,6 +19,18 @@ ff -f lavfi -i "$levels" -f lavfi -i "sine=440:r=8000:d=1" $flat $x264 -bf 2 $ex
 ff -f lavfi -i "color=black:s=32x32:r=30000/1001:d=0.33,format=gray,geq=lum=20*N,format=yuvj444p" \
   $flat $x264 $exact ntsc.mkv
 
+# The same pictures with a sound that tells its time: a sweep from 300 to 900 Hz in its one second.
+# It begins with the pictures, 0.3 s after them (late), and 0.3 s before them (early).
+sweep="aevalsrc='0.5*sin(2*PI*(300*t+300*t*t))':s=16000:d=1"
+aac="-c:a aac -b:a 32k -flags:a +bitexact"
+ff -f lavfi -i "$levels" -f lavfi -i "$sweep" $flat $x264 -bf 2 $exact $aac sweep.mp4
+ff -i sweep.mp4 -itsoffset 0.3 -i sweep.mp4 -map 0:v -map 1:a -c copy $exact sweep-late.mp4
+ff -itsoffset 0.3 -i sweep.mp4 -i sweep.mp4 -map 0:v -map 1:a -c copy $exact sweep-early.mp4
+# A container whose clock does not begin at 0, and one with other sound: stereo, right silent.
+ff -i sweep.mp4 -c copy -output_ts_offset 1.5 -mpegts_flags +initial_discontinuity $exact sweep.ts
+ff -f lavfi -i "$levels" -f lavfi -i "$sweep,aresample=22050,pan=stereo|c0=c0" $flat $x264 $exact \
+  -c:a flac -flags:a +bitexact sweep-stereo.mkv
+
 # Four quarters: red green / blue white, 48x32, and what the tag makes of it.
 quarters="color=red:s=24x16:r=5:d=0.4[r];color=lime:s=24x16:r=5:d=0.4[g];\
 color=blue:s=24x16:r=5:d=0.4[b];color=white:s=24x16:r=5:d=0.4[w];[r][g]hstack[t];[b][w]hstack[u];\
