@@ -32,7 +32,7 @@ public final class ClipWriter {
   /// - Parameters:
   ///   - path: The file to write.
   ///   - size: The size of every frame.
-  ///   - framesPerSecond: The rate, in 0.01...1000; ignored for pictures.
+  ///   - framesPerSecond: The rate, in 0.01...1000, taken as ``FrameRate``; ignored for pictures.
   ///   - options: Quality, recipe, and whether to overwrite.
   /// - Throws: ``MediaError`` if the format is unknown or lacks its encoder, the target exists, or
   ///   its folder is missing or may not be written.
@@ -41,7 +41,7 @@ public final class ClipWriter {
   ) throws {
     MediaLog.silence
     try options.validate()
-    guard framesPerSecond >= 0.01 && framesPerSecond <= 1000 else {
+    guard let rate = FrameRate(framesPerSecond) else {
       throw MediaError(
         .invalidOption, path: path,
         details: "framesPerSecond is \(framesPerSecond); use a rate in 0.01...1000.")
@@ -53,12 +53,12 @@ public final class ClipWriter {
     switch format {
     case .mp4, .mov:
       sink = try MovieSink(
-        file: file, format: format, size: size, framesPerSecond: framesPerSecond, options: options)
+        file: file, format: format, size: size, rate: rate, options: options)
     case .gif:
       sink = try GIFSink(
-        file: file, size: size, framesPerSecond: framesPerSecond, options: options)
+        file: file, size: size, rate: rate, options: options)
     case .webp:
-      sink = WebPSink(file: file, framesPerSecond: framesPerSecond, options: options)
+      sink = WebPSink(file: file, rate: rate, options: options)
     case .png, .jpeg:
       sink = PictureSink(file: file, format: format, options: options)
     }

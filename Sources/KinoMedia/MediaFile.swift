@@ -47,15 +47,23 @@ final class MediaFile {
       || stream.pointee.disposition & Int32(AV_DISPOSITION_ATTACHED_PIC) != 0
   }
 
-  /// The rate at which a constant-rate copy shows the frames as they are.
-  var framesPerSecond: Double {
-    let average = av_q2d(stream.pointee.avg_frame_rate)
-    let base = av_q2d(stream.pointee.r_frame_rate)
-    // Animations with uneven delays need their common divisor, where that is a sane rate.
-    if isPictureFormat, base.isFinite, base > average, base <= 30 { return base }
-    if average.isFinite, average >= 0.01, average <= 480 { return average }
-    if base.isFinite, base >= 0.01, base <= 240 { return base }
-    return 25
+  /// The rate at which a constant-rate copy shows every frame.
+  var frameRate: FrameRate {
+    let average = FrameRate(stream.pointee.avg_frame_rate)
+    let base = FrameRate(stream.pointee.r_frame_rate)
+    guard let average, average.framesPerSecond <= 480 else {
+      return base.flatMap { $0.framesPerSecond <= 240 ? $0 : nil } ?? FrameRate(25)
+    }
+    guard let base else { return average }
+    let ratio = base.framesPerSecond / average.framesPerSecond
+    // Frames that are shown for uneven times need the common divisor of these, where that is a sane
+    // rate. Twice the average is the rate of fields; MPEG-2 states fields too, to slow films down.
+    let isUneven =
+      isPictureFormat
+      ? ratio > 1 && base.framesPerSecond <= 30
+      : ratio > 1 && ratio < 1.9 && base.framesPerSecond <= 120
+        && stream.pointee.codecpar.pointee.codec_id != AV_CODEC_ID_MPEG2VIDEO
+    return isUneven ? base : average
   }
 
   /// The duration the container states, in seconds; 0 if it states none.

@@ -13,13 +13,13 @@ final class MovieSink: FrameSink {
   private var frameCount: Int64 = 0
 
   init(
-    file: AtomicFile, format: MediaFormat, size: FrameSize, framesPerSecond: Double,
+    file: AtomicFile, format: MediaFormat, size: FrameSize, rate: FrameRate,
     options: WriteOptions
   ) throws {
     self.file = file
     self.size = FrameSize(width: size.width + size.width % 2, height: size.height + size.height % 2)
     layout = .video709(self.size)
-    let rate = av_d2q(framesPerSecond, 1_001_000)
+    let rate = rate.rational
     var settings = ["preset": "medium", "crf": "\(options.crf)"]
     #if arch(x86_64)
       // x264's AVX-512 code reads memory it never wrote, so that its choices vary from run to run.

@@ -2,28 +2,27 @@ internal import CFFmpeg
 
 /// Decodes the picture stream of a file, frame by frame, with times that only grow.
 final class VideoDecoder {
-  struct Picture {
+  struct Picture: TimedPicture {
     var buffer: FrameBuffer
-    /// When it is shown, in seconds from the first picture.
     var time: Double
-    /// For how long the stream says it is shown, in seconds.
     var duration: Double
   }
 
   let file: MediaFile
-  /// When the first picture is shown, in seconds on the container's clock; `nil` until one with a
-  /// timestamp was decoded.
-  private(set) var origin: Double?
   /// The number of packets and frames that were damaged so far.
   var errorCount: Int { decoder.errorCount }
-  /// The number of frames decoded so far, or since the last seek.
-  private(set) var frameCount = 0
+  /// When the first picture is shown, in seconds on the container's clock; `nil` until one with a
+  /// timestamp was decoded.
+  var origin: Double? { clock.origin }
+  /// Whether every picture so far had a timestamp, and each a later one than the last.
+  var isRegular: Bool { clock.isRegular }
 
   private let decoder: StreamDecoder
-  private var lastTime: Double?
+  private var clock: PictureClock
 
   init(file: MediaFile, pixelLimit: Int) throws {
     self.file = file
+    clock = PictureClock(file)
     decoder = try StreamDecoder(file: file, stream: file.stream, pixelLimit: pixelLimit)
   }
 
@@ -31,40 +30,17 @@ final class VideoDecoder {
   /// before the first picture was decoded.
   func seek(to seconds: Double) -> Bool {
     guard let origin, decoder.seek(to: origin + seconds) else { return false }
-    lastTime = nil
-    frameCount = 0
+    clock.restart()
     return true
   }
 
   /// Returns the next frame, or `nil` at the end or where the damage starts that never ends.
   func next() throws -> Picture? {
-    try decoder.next().map(picture)
-  }
-
-  private func picture(_ buffer: FrameBuffer) -> Picture {
-    frameCount += 1
-    let interval = 1 / file.framesPerSecond
+    guard let buffer = try decoder.next() else { return nil }
     let stamp = buffer.pointer.pointee.best_effort_timestamp
-    var duration = Double(kino_frame_duration(buffer.pointer)) * decoder.timeBase
-    // Jumps longer than the clip itself are damage, not pauses.
-    let stated = file.durationSeconds
-    let longest = stated > 0 ? min(stated, 86_400) + interval : 60
-    if !(duration > 0 && duration <= longest) { duration = interval }
-    let expected = lastTime.map { $0 + interval } ?? 0
-    var time = expected
-    if stamp != kino_no_timestamp() {
-      let absolute = Double(stamp) * decoder.timeBase
-      let origin = self.origin ?? absolute
-      time = absolute - origin
-      let isForward = lastTime.map { time > $0 } ?? true
-      if !time.isFinite || !isForward || time - (lastTime ?? 0) > longest {
-        time = expected
-        self.origin = absolute - expected
-      } else {
-        self.origin = origin
-      }
-    }
-    lastTime = time
+    let (time, duration) = clock.place(
+      stamp: stamp == kino_no_timestamp() ? nil : Double(stamp) * decoder.timeBase,
+      duration: Double(kino_frame_duration(buffer.pointer)) * decoder.timeBase)
     return Picture(buffer: buffer, time: time, duration: duration)
   }
 }

@@ -31,6 +31,12 @@ ff -i sweep.mp4 -c copy -output_ts_offset 1.5 -mpegts_flags +initial_discontinui
 ff -f lavfi -i "$levels" -f lavfi -i "$sweep,aresample=22050,pan=stereo|c0=c0" $flat $x264 $exact \
   -c:a flac -flags:a +bitexact sweep-stereo.mkv
 
+# An edit list that hides the first three frames of sound.mp4's pictures.
+ff -ss 0.25 -i sound.mp4 -map 0:v -c copy $exact edit.mp4
+# MPEG-2, a stream that tells fields.
+ff -f lavfi -i "$levels" -vf "scale=in_range=full:out_range=limited,format=yuv420p,fps=25" -c:v mpeg2video -q:v 2 \
+  -bf 2 $exact -f mpeg film.mpg
+
 # Four quarters: red green / blue white, 48x32, and what the tag makes of it.
 quarters="color=red:s=24x16:r=5:d=0.4[r];color=lime:s=24x16:r=5:d=0.4[g];\
 color=blue:s=24x16:r=5:d=0.4[b];color=white:s=24x16:r=5:d=0.4[w];[r][g]hstack[t];[b][w]hstack[u];\
