@@ -58,6 +58,9 @@ let package = Package(
         ]),
         .brew(["ffmpeg"]),
       ]),
+    .systemLibrary(
+      name: "CWebP", pkgConfig: "libwebpdemux",
+      providers: [.apt(["libwebp-dev"]), .brew(["webp"])]),
     .target(name: "CSentencePiece", cxxSettings: brewHeaders, linkerSettings: sentencePiece),
 
     // The engine.
@@ -73,7 +76,7 @@ let package = Package(
     .target(name: "KinoDiffusion", dependencies: ["KinoTensor"]),
 
     // Pictures and worlds: no tensors.
-    .target(name: "KinoMedia", dependencies: ["CFFmpeg"], swiftSettings: hot),
+    .target(name: "KinoMedia", dependencies: ["CFFmpeg", "CWebP"], swiftSettings: hot),
     .target(name: "KinoWorld", swiftSettings: hot),
 
     // What users meet.

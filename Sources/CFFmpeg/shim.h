@@ -72,6 +72,14 @@ static inline int64_t kino_frame_duration(const AVFrame *frame) {
 #endif
 }
 
+static inline void kino_set_frame_duration(AVFrame *frame, int64_t duration) {
+#if LIBAVUTIL_VERSION_MAJOR >= 58
+  frame->duration = duration;
+#else
+  frame->pkt_duration = duration;
+#endif
+}
+
 /// Cuts a frame by moving its pointers; copies nothing.
 static inline int kino_frame_crop(AVFrame *frame, size_t left, size_t top, size_t right,
                                   size_t bottom) {

@@ -5,6 +5,8 @@ final class MediaFile {
   let source: FileSource
   let context: UnsafeMutablePointer<AVFormatContext>
   let stream: UnsafeMutablePointer<AVStream>
+  /// What is decoded instead of ``stream`` if the file is an animated WebP.
+  let animation: WebPAnimation?
   private let io: UnsafeMutablePointer<AVIOContext>
 
   /// Opens a file and looks at its first packets. Pictures over `pixelLimit` are refused before
@@ -15,6 +17,7 @@ final class MediaFile {
     if let size = PictureHeader.size(of: source) {
       try Self.check(width: size.width, height: size.height, limit: pixelLimit, path: path)
     }
+    animation = try WebPAnimation(source)
     let io = try source.makeIO()
     do {
       context = try Self.open(source, io: io)
@@ -44,11 +47,15 @@ final class MediaFile {
   var isPictureFormat: Bool {
     let name = formatName
     return name.hasSuffix("_pipe") || ["gif", "apng", "image2", "ico", "webp"].contains(name)
-      || stream.pointee.disposition & Int32(AV_DISPOSITION_ATTACHED_PIC) != 0
+      || animation != nil || stream.pointee.disposition & Int32(AV_DISPOSITION_ATTACHED_PIC) != 0
   }
+
+  /// Whether a picture format holds frames with times.
+  var isAnimated: Bool { ["gif", "apng"].contains(formatName) || animation != nil }
 
   /// The rate at which a constant-rate copy shows every frame.
   var frameRate: FrameRate {
+    if let animation { return animation.frameRate }
     let average = FrameRate(stream.pointee.avg_frame_rate)
     let base = FrameRate(stream.pointee.r_frame_rate)
     guard let average, average.framesPerSecond <= 480 else {
@@ -68,6 +75,7 @@ final class MediaFile {
 
   /// The duration the container states, in seconds; 0 if it states none.
   var durationSeconds: Double {
+    if let animation { return Double(animation.duration) / 1000 }
     let own = stream.pointee.duration
     if own > 0 { return Double(own) * av_q2d(stream.pointee.time_base) }
     let whole = context.pointee.duration

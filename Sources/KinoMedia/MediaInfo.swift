@@ -48,7 +48,7 @@ public struct MediaInfo: Hashable, Sendable {
     height = size.height
     frameRate = file.frameRate
     let stated = file.stream.pointee.nb_frames
-    let isStill = file.isPictureFormat && stated <= 1 && !["gif", "apng"].contains(file.formatName)
+    let isStill = file.isPictureFormat && stated <= 1 && !file.isAnimated
     durationSeconds = isStill ? 0 : file.durationSeconds
     // The number a container states counts frames that its edit list hides.
     let estimate = (durationSeconds * file.frameRate.framesPerSecond).rounded()

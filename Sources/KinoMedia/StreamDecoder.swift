@@ -1,10 +1,9 @@
 internal import CFFmpeg
 
 /// Decodes one stream of a file, frame by frame, and steps over what is damaged.
-final class StreamDecoder {
+final class StreamDecoder: FrameSource {
   let file: MediaFile
   let stream: UnsafeMutablePointer<AVStream>
-  /// The number of packets and frames that were damaged so far.
   private(set) var errorCount = 0
 
   private let codec: UnsafeMutablePointer<AVCodecContext>
@@ -36,11 +35,8 @@ final class StreamDecoder {
     avcodec_free_context(&codec)
   }
 
-  /// The unit of timestamps in seconds.
   var timeBase: Double { av_q2d(stream.pointee.time_base) }
 
-  /// Goes to the last key frame at or before a time, in seconds on the container's clock. Returns
-  /// whether the container could.
   func seek(to seconds: Double) -> Bool {
     let target = (seconds / timeBase).rounded(.down)
     guard abs(target) < 1e18,
@@ -52,7 +48,6 @@ final class StreamDecoder {
     return true
   }
 
-  /// Returns the next frame, or `nil` at the end or where the damage starts that never ends.
   func next() throws -> FrameBuffer? {
     let buffer = try FrameBuffer()
     var failures = 0

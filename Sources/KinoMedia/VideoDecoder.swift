@@ -17,13 +17,15 @@ final class VideoDecoder {
   /// Whether every picture so far had a timestamp, and each a later one than the last.
   var isRegular: Bool { clock.isRegular }
 
-  private let decoder: StreamDecoder
+  private let decoder: any FrameSource
   private var clock: PictureClock
 
   init(file: MediaFile, pixelLimit: Int) throws {
     self.file = file
     clock = PictureClock(file)
-    decoder = try StreamDecoder(file: file, stream: file.stream, pixelLimit: pixelLimit)
+    decoder =
+      try file.animation.map(WebPDecoder.init)
+      ?? StreamDecoder(file: file, stream: file.stream, pixelLimit: pixelLimit)
   }
 
   /// Goes to the last key frame at or before a time. Returns whether the container could; it can't
