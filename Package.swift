@@ -49,13 +49,18 @@ let package = Package(
     // C and C++: the only places that see foreign headers.
     .target(name: "CKinoTorch", cxxSettings: torchHeaders, linkerSettings: torchLink),
     .systemLibrary(
-      name: "CFFmpeg", pkgConfig: "libavformat libavcodec libavfilter libavutil libswscale",
+      name: "CFFmpeg",
+      pkgConfig: "libavformat libavcodec libavfilter libavutil libswresample libswscale",
       providers: [
         .apt([
-          "libavformat-dev", "libavcodec-dev", "libavfilter-dev", "libavutil-dev", "libswscale-dev",
+          "libavformat-dev", "libavcodec-dev", "libavfilter-dev", "libavutil-dev",
+          "libswresample-dev", "libswscale-dev",
         ]),
         .brew(["ffmpeg"]),
       ]),
+    .systemLibrary(
+      name: "CWebP", pkgConfig: "libwebpdemux",
+      providers: [.apt(["libwebp-dev"]), .brew(["webp"])]),
     .target(name: "CSentencePiece", cxxSettings: brewHeaders, linkerSettings: sentencePiece),
 
     // The engine.
@@ -71,7 +76,7 @@ let package = Package(
     .target(name: "KinoDiffusion", dependencies: ["KinoTensor"]),
 
     // Pictures and worlds: no tensors.
-    .target(name: "KinoMedia", dependencies: ["CFFmpeg"], swiftSettings: hot),
+    .target(name: "KinoMedia", dependencies: ["CFFmpeg", "CWebP"], swiftSettings: hot),
     .target(name: "KinoWorld", swiftSettings: hot),
 
     // What users meet.

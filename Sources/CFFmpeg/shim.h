@@ -18,6 +18,7 @@
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
+#include <libswresample/swresample.h>
 #include <libswscale/swscale.h>
 
 // Status codes.
@@ -68,6 +69,14 @@ static inline int64_t kino_frame_duration(const AVFrame *frame) {
   return frame->duration;
 #else
   return frame->pkt_duration;
+#endif
+}
+
+static inline void kino_set_frame_duration(AVFrame *frame, int64_t duration) {
+#if LIBAVUTIL_VERSION_MAJOR >= 58
+  frame->duration = duration;
+#else
+  frame->pkt_duration = duration;
 #endif
 }
 
@@ -126,5 +135,53 @@ static inline int kino_scaler_convert(void *scaler, const AVFrame *from, AVFrame
 }
 
 static inline void kino_scaler_free(void *scaler) { sws_freeContext((struct SwsContext *)scaler); }
+
+// Sound. A resampler keeps the number of channels, up to two, and gives planes of floats.
+
+static inline void *kino_resampler_create(const AVFrame *from, int rate) {
+  AVChannelLayout in = {0}, out = {0};
+  int channels = from->ch_layout.nb_channels;
+  SwrContext *resampler = NULL;
+  if (channels < 1 || channels > 64 || from->sample_rate < 1) return NULL;
+  if (from->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+    av_channel_layout_default(&in, channels);
+  else if (av_channel_layout_copy(&in, &from->ch_layout) < 0)
+    return NULL;
+  av_channel_layout_default(&out, channels < 2 ? channels : 2);
+  int status = swr_alloc_set_opts2(&resampler, channels < 2 ? &in : &out, AV_SAMPLE_FMT_FLTP, rate,
+                                   &in, (enum AVSampleFormat)from->format, from->sample_rate, 0,
+                                   NULL);
+  // Many channels into two must not get louder than 1.
+  if (status >= 0) status = av_opt_set_double(resampler, "rematrix_maxval", 1, 0);
+  if (status >= 0) status = swr_init(resampler);
+  if (status < 0) swr_free(&resampler);
+  av_channel_layout_uninit(&in);
+  av_channel_layout_uninit(&out);
+  return resampler;
+}
+
+/// The most samples that converting `count` more may give, in each channel.
+static inline int kino_resampler_capacity(void *resampler, int count) {
+  return swr_get_out_samples((SwrContext *)resampler, count);
+}
+
+/// How many samples of the result it holds back.
+static inline int64_t kino_resampler_delay(void *resampler, int rate) {
+  return swr_get_delay((SwrContext *)resampler, rate);
+}
+
+/// Converts a frame, or with NULL gives what was held back. Returns the samples in each channel.
+static inline int kino_resampler_convert(void *resampler, const AVFrame *from, float *left,
+                                         float *right, int capacity) {
+  uint8_t *planes[2] = {(uint8_t *)left, (uint8_t *)right};
+  return swr_convert((SwrContext *)resampler, planes, capacity,
+                     from ? (const uint8_t **)from->extended_data : NULL,
+                     from ? from->nb_samples : 0);
+}
+
+static inline void kino_resampler_free(void *resampler) {
+  SwrContext *owned = (SwrContext *)resampler;
+  swr_free(&owned);
+}
 
 #endif

@@ -14,7 +14,9 @@ public final class ClipReader {
   /// The size of every frame returned.
   public let size: FrameSize
   /// The rate of the frames returned.
-  public let framesPerSecond: Double
+  public let frameRate: FrameRate
+  /// The rate of the frames returned, as a number.
+  public var framesPerSecond: Double { frameRate.framesPerSecond }
 
   /// The number of damaged packets and frames met so far; the frames around them were kept.
   public var decodeErrorCount: Int { decoder.errorCount }
@@ -22,34 +24,37 @@ public final class ClipReader {
   private let options: ReadOptions
   private let decoder: VideoDecoder
   private let converter: FrameConverter
-  private let isPictureFormat: Bool
-  private var current: VideoDecoder.Picture
-  private var upcoming: VideoDecoder.Picture?
+  private var sampler: FrameSampler<VideoDecoder.Picture>
   private var converted: Frame?
-  private var returnedCount = 0
 
   /// Opens a file and decodes its first frame.
   ///
   /// - Throws: ``MediaError`` if the file is missing, unreadable, no clip or picture, over a limit,
   ///   or so damaged that no frame of the part asked for can be decoded.
   public convenience init(path: String, options: ReadOptions = ReadOptions()) throws {
-    try self.init(path: path, options: options, seeks: options.startSeconds > 0)
+    try self.init(path: path, options: options, from: 0)
   }
 
-  private init(path: String, options: ReadOptions, seeks: Bool) throws {
+  /// Opens a file so that the first frame returned is one after the start of the part asked for.
+  init(path: String, options: ReadOptions, from index: Int) throws {
     try options.validate()
     self.options = options
-    (decoder, current) = try Self.open(path, options, seeks: seeks)
-    let file = decoder.file
-    isPictureFormat = file.isPictureFormat
-    framesPerSecond = options.framesPerSecond ?? file.framesPerSecond
+    let file = try MediaFile(path: path, pixelLimit: options.pixelLimit)
+    let rate = options.framesPerSecond.flatMap { FrameRate($0) } ?? file.frameRate
+    let time = options.startSeconds + rate.seconds(ofFrame: index)
+    let opened = try Self.open(file, options, at: time)
+    let first = opened.first
+    decoder = opened.decoder
+    frameRate = rate
     converter = FrameConverter(fit: options.fit, background: options.background)
-    let natural = Self.naturalSize(current, file)
+    let natural = Self.naturalSize(first, file)
     try MediaFile.check(
       width: natural.width, height: natural.height, limit: options.pixelLimit, path: path)
     size = options.size ?? natural
-    info = MediaInfo(file: file, size: natural, first: current.buffer)
-    upcoming = try decoder.next()
+    info = MediaInfo(file: file, size: natural, first: first.buffer, origin: decoder.origin ?? 0)
+    sampler = FrameSampler(
+      decoder.file, options, rate: rate, from: index, first: opened.current,
+      source: decoder.next)
   }
 
   /// Returns the next frame, or `nil` at the end.
@@ -57,29 +62,17 @@ public final class ClipReader {
   /// Damage in the middle of the file ends or shortens the clip and is counted in
   /// ``decodeErrorCount``; it is no error.
   public func next() throws -> Frame? {
-    if let limit = options.frameLimit, returnedCount >= limit { return nil }
-    let offset = Double(returnedCount) / framesPerSecond
-    if let duration = options.durationSeconds, offset >= duration - 1e-6 { return nil }
-    let time = options.startSeconds + offset + tolerance
-    while let picture = upcoming, picture.time <= time {
-      current = picture
-      converted = nil
-      upcoming = try decoder.next()
-    }
-    if upcoming == nil {
-      if isPictureFormat && decoder.frameCount == 1 {
-        if returnedCount > 0 { return nil }
-      } else if time >= end {
-        return nil
-      }
-    }
-    let frame = try converted ?? convert(current)
+    guard let (picture, isNew) = try sampler.next() else { return nil }
+    if !isNew, let converted { return converted }
+    let frame = try convert(picture)
     converted = frame
-    returnedCount += 1
     return frame
   }
 
   // MARK: Internal
+
+  /// Whether nothing damaged was met so far.
+  var isWhole: Bool { decoder.errorCount == 0 && decoder.isRegular }
 
   /// The number of frames to come if the file is what it says.
   fileprivate var expectedFrameCount: Int {
@@ -89,39 +82,33 @@ public final class ClipReader {
     return min(count, options.frameLimit ?? count)
   }
 
-  /// A stored frame counts this much before its time, which absorbs rounded timestamps.
-  private var tolerance: Double {
-    0.43 * min(1 / framesPerSecond, 1 / decoder.file.framesPerSecond)
-  }
-
-  /// When the last frame is over, in seconds.
-  private var end: Double {
-    let own = current.time + current.duration
-    let stated = decoder.file.durationSeconds
-    return stated > current.time ? min(own, stated) : own
-  }
-
   private func convert(_ picture: VideoDecoder.Picture) throws -> Frame {
     try converter.convert(
       picture.buffer, pixelAspect: Self.aspect(picture, decoder.file),
-      orientation: Self.orientation(picture, decoder.file), isStill: isPictureFormat, to: size)
+      orientation: Self.orientation(picture, decoder.file), isStill: decoder.file.isPictureFormat,
+      to: size)
   }
 
-  /// Opens the file and returns the first frame of the part asked for.
+  /// Returns a decoder, the first picture, and one that is shown at or before a time; what the decoder
+  /// gives next comes after that one.
   private static func open(
-    _ path: String, _ options: ReadOptions, seeks: Bool
-  ) throws -> (VideoDecoder, VideoDecoder.Picture) {
-    let decoder = try VideoDecoder(
-      file: MediaFile(path: path, pixelLimit: options.pixelLimit), pixelLimit: options.pixelLimit)
-    let hasSought = seeks && decoder.seek(to: options.startSeconds)
-    if let first = try decoder.next(), !hasSought || first.time <= options.startSeconds {
-      return (decoder, first)
+    _ file: MediaFile, _ options: ReadOptions, at time: Double
+  ) throws -> (decoder: VideoDecoder, first: VideoDecoder.Picture, current: VideoDecoder.Picture) {
+    let decoder = try VideoDecoder(file: file, pixelLimit: options.pixelLimit)
+    // Times count from the first picture.
+    guard let first = try decoder.next() else { throw MediaError.undecodable(file.path) }
+    // The frames of animated pictures need all before them.
+    guard time > 0, !file.isPictureFormat else { return (decoder, first, first) }
+    // Some containers go to a later place than asked, or nowhere.
+    for early in [0.0, 2] where time > early {
+      guard decoder.seek(to: time - early) else { break }
+      if let found = try decoder.next(), found.time <= time { return (decoder, first, found) }
     }
-    // Some containers go to a later place than asked, or nowhere: read from the start instead.
-    if hasSought { return try open(path, options, seeks: false) }
-    throw MediaError(
-      .corrupt, path: path,
-      details: "No frame could be decoded; check that the file is whole.")
+    let again = try VideoDecoder(
+      file: MediaFile(path: file.path, pixelLimit: options.pixelLimit),
+      pixelLimit: options.pixelLimit)
+    guard let start = try again.next() else { throw MediaError.undecodable(file.path) }
+    return (again, start, start)
   }
 
   private static func aspect(_ picture: VideoDecoder.Picture, _ file: MediaFile) -> Double {
@@ -148,6 +135,29 @@ public final class ClipReader {
   }
 }
 
+extension ClipReader {
+  /// Reads what is left into memory.
+  func readAll(_ path: String, expecting count: Int) throws -> Clip {
+    var clip = Clip(
+      width: size.width, height: size.height, framesPerSecond: framesPerSecond, pixels: [])
+    // What the file states may be wrong by any amount: believe it up to 1 GiB.
+    let most = min(1 << 30, options.byteLimit) / (size.pixelCount * 3)
+    clip.reserveCapacity(min(count, most))
+    while let frame = try next() {
+      guard clip.pixels.count + frame.pixels.count <= options.byteLimit else {
+        throw MediaError(
+          .tooLarge, path: path,
+          details: """
+            The clip needs more than \(options.byteLimit) bytes of memory; read a part, a smaller \
+            size or a lower rate, or stream it with ClipReader.
+            """)
+      }
+      clip.append(frame)
+    }
+    return clip
+  }
+}
+
 extension Clip {
   /// Reads a clip or picture into memory.
   ///
@@ -159,27 +169,9 @@ extension Clip {
   ///   `startSeconds`, and `tooLarge` if the result would be over `byteLimit`.
   public static func read(_ path: String, _ options: ReadOptions = ReadOptions()) throws -> Clip {
     let reader = try ClipReader(path: path, options: options)
-    var clip = Clip(
-      width: reader.size.width, height: reader.size.height,
-      framesPerSecond: reader.framesPerSecond, pixels: [])
-    // What the file states may be wrong by any amount: believe it up to 1 GiB.
-    let most = min(1 << 30, options.byteLimit) / (reader.size.pixelCount * 3)
-    clip.reserveCapacity(min(reader.expectedFrameCount, most))
-    while let frame = try reader.next() {
-      guard clip.pixels.count + frame.pixels.count <= options.byteLimit else {
-        throw MediaError(
-          .tooLarge, path: path,
-          details: """
-            The clip needs more than \(options.byteLimit) bytes of memory; read a part, a smaller \
-            size or a lower rate, or stream it with ClipReader.
-            """)
-      }
-      clip.append(frame)
-    }
+    let clip = try reader.readAll(path, expecting: reader.expectedFrameCount)
     guard clip.frameCount > 0 else {
-      throw MediaError(
-        .noVideo, path: path,
-        details: "Nothing is shown at \(options.startSeconds) s; start earlier.")
+      throw MediaError.nothingShown(path, at: options.startSeconds)
     }
     return clip
   }

@@ -5,7 +5,8 @@
 /// ``cancel()`` or dropping the writer leaves nothing behind. The same frames and options give the
 /// same bytes with the same FFmpeg.
 ///
-/// H.264 is `yuv420p`, BT.709, limited range, with the index at the start of the file. It needs
+/// H.264 is `yuv420p`, BT.709, limited range, with the index at the start of the file, and AAC if
+/// ``WriteOptions/sound`` names any. It needs
 /// even sizes: the last column or row of an odd one is doubled, so the file is a pixel larger.
 /// GIF counts time in 1/100 s, keeps its frames in memory until it is finished, and has one palette
 /// of 255 colours for the whole clip.
@@ -31,7 +32,7 @@ public final class ClipWriter {
   /// - Parameters:
   ///   - path: The file to write.
   ///   - size: The size of every frame.
-  ///   - framesPerSecond: The rate, in 0.01...1000; ignored for pictures.
+  ///   - framesPerSecond: The rate, in 0.01...1000, taken as ``FrameRate``; ignored for pictures.
   ///   - options: Quality, recipe, and whether to overwrite.
   /// - Throws: ``MediaError`` if the format is unknown or lacks its encoder, the target exists, or
   ///   its folder is missing or may not be written.
@@ -40,7 +41,7 @@ public final class ClipWriter {
   ) throws {
     MediaLog.silence
     try options.validate()
-    guard framesPerSecond >= 0.01 && framesPerSecond <= 1000 else {
+    guard let rate = FrameRate(framesPerSecond) else {
       throw MediaError(
         .invalidOption, path: path,
         details: "framesPerSecond is \(framesPerSecond); use a rate in 0.01...1000.")
@@ -52,12 +53,12 @@ public final class ClipWriter {
     switch format {
     case .mp4, .mov:
       sink = try MovieSink(
-        file: file, format: format, size: size, framesPerSecond: framesPerSecond, options: options)
+        file: file, format: format, size: size, rate: rate, options: options)
     case .gif:
       sink = try GIFSink(
-        file: file, size: size, framesPerSecond: framesPerSecond, options: options)
+        file: file, size: size, rate: rate, options: options)
     case .webp:
-      sink = WebPSink(file: file, framesPerSecond: framesPerSecond, options: options)
+      sink = WebPSink(file: file, rate: rate, options: options)
     case .png, .jpeg:
       sink = PictureSink(file: file, format: format, options: options)
     }

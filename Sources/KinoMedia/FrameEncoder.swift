@@ -6,7 +6,7 @@ final class FrameEncoder {
   private let packet: UnsafeMutablePointer<AVPacket>
   private let name: String
 
-  /// Opens the encoder called `name`.
+  /// Opens the encoder called `name` for pictures.
   ///
   /// - Parameters:
   ///   - name: FFmpeg's name of the encoder.
@@ -15,9 +15,24 @@ final class FrameEncoder {
   ///   - options: The encoder's own options by name.
   ///   - configure: Sets fields of the context before it is opened.
   /// - Throws: ``MediaError`` if there is no such encoder or it refuses the size.
-  init(
+  convenience init(
     _ name: String, layout: kino_picture_layout, timeBase: AVRational,
     options: [String: String] = [:], configure: (inout AVCodecContext) -> Void = { _ in }
+  ) throws {
+    try self.init(name, describedAs: "\(layout.width)x\(layout.height)", options: options) {
+      $0.width = layout.width
+      $0.height = layout.height
+      $0.pix_fmt = layout.format
+      $0.time_base = timeBase
+      $0.sample_aspect_ratio = AVRational(num: 1, den: 1)
+      configure(&$0)
+    }
+  }
+
+  /// Opens the encoder called `name`; `configure` sets the fields of its context.
+  init(
+    _ name: String, describedAs input: String, options: [String: String] = [:],
+    configure: (inout AVCodecContext) -> Void
   ) throws {
     self.name = name
     guard let encoder = avcodec_find_encoder_by_name(name) else {
@@ -30,11 +45,6 @@ final class FrameEncoder {
     }
     self.context = context
     self.packet = packet
-    context.pointee.width = layout.width
-    context.pointee.height = layout.height
-    context.pointee.pix_fmt = layout.format
-    context.pointee.time_base = timeBase
-    context.pointee.sample_aspect_ratio = AVRational(num: 1, den: 1)
     context.pointee.flags |= Int32(AV_CODEC_FLAG_BITEXACT)
     context.pointee.thread_count = 1
     configure(&context.pointee)
@@ -46,8 +56,8 @@ final class FrameEncoder {
       throw MediaError(
         .encodingFailed,
         details: """
-          The encoder \(name) refuses \(layout.width)x\(layout.height) \
-          (\(MediaError.text(ofStatus: status))); try another size.
+          The encoder \(name) refuses \(input) (\(MediaError.text(ofStatus: status))); try another \
+          size.
           """)
     }
   }

@@ -3,7 +3,7 @@ internal import CFFmpeg
 /// Encodes a GIF with one palette, chosen over all frames.
 final class GIFSink: FrameSink {
   private let file: AtomicFile
-  private let framesPerSecond: Double
+  private let rate: FrameRate
   private let options: WriteOptions
   private let size: FrameSize
   private let graph: PaletteGraph
@@ -11,15 +11,15 @@ final class GIFSink: FrameSink {
   /// The frames wait in memory, 4 bytes a pixel, until the palette is known.
   private let byteLimit = 4 << 30
 
-  init(file: AtomicFile, size: FrameSize, framesPerSecond: Double, options: WriteOptions) throws {
-    guard framesPerSecond <= 100 else {
+  init(file: AtomicFile, size: FrameSize, rate: FrameRate, options: WriteOptions) throws {
+    guard rate.framesPerSecond <= 100 else {
       throw MediaError(
         .invalidOption, path: file.path,
-        details: "A GIF shows at most 100 frames a second, not \(framesPerSecond); use .mp4.")
+        details: "A GIF shows at most 100 frames a second, not \(rate); use .mp4.")
     }
     self.file = file
     self.size = size
-    self.framesPerSecond = framesPerSecond
+    self.rate = rate
     self.options = options
     graph = try PaletteGraph(size: size)
   }
@@ -31,7 +31,7 @@ final class GIFSink: FrameSink {
         details: "A GIF of more than \(frameCount) frames of \(size) is too large; use .mp4.")
     }
     let picture = try FrameBuffer(frame)
-    picture.pointer.pointee.pts = Int64((Double(frameCount) * 100 / framesPerSecond).rounded())
+    picture.pointer.pointee.pts = Int64((rate.seconds(ofFrame: frameCount) * 100).rounded())
     frameCount += 1
     try graph.send(picture)
   }
@@ -39,7 +39,7 @@ final class GIFSink: FrameSink {
   func finish() throws {
     try graph.send(nil)
     let stream = try GIFStream(size: size)
-    let end = Int64((Double(frameCount) * 100 / framesPerSecond).rounded())
+    let end = Int64((rate.seconds(ofFrame: frameCount) * 100).rounded())
     var waiting = try graph.receive()
     while let picture = waiting {
       waiting = try graph.receive()

@@ -74,6 +74,17 @@ extension MediaError {
       .outOfMemory, details: "Memory ran out for \(purpose); use a smaller size or fewer frames.")
   }
 
+  static func undecodable(_ path: String) -> MediaError {
+    MediaError(
+      .corrupt, path: path,
+      details: "No frame could be decoded; check that the file is whole.")
+  }
+
+  static func nothingShown(_ path: String, at seconds: Double) -> MediaError {
+    MediaError(
+      .noVideo, path: path, details: "Nothing is shown at \(seconds) s; start earlier.")
+  }
+
   /// Tells why a file operation of the system failed.
   static func system(_ number: Int32, path: String, doing action: String) -> MediaError {
     switch number {

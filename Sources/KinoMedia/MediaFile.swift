@@ -5,6 +5,8 @@ final class MediaFile {
   let source: FileSource
   let context: UnsafeMutablePointer<AVFormatContext>
   let stream: UnsafeMutablePointer<AVStream>
+  /// What is decoded instead of ``stream`` if the file is an animated WebP.
+  let animation: WebPAnimation?
   private let io: UnsafeMutablePointer<AVIOContext>
 
   /// Opens a file and looks at its first packets. Pictures over `pixelLimit` are refused before
@@ -15,6 +17,7 @@ final class MediaFile {
     if let size = PictureHeader.size(of: source) {
       try Self.check(width: size.width, height: size.height, limit: pixelLimit, path: path)
     }
+    animation = try WebPAnimation(source)
     let io = try source.makeIO()
     do {
       context = try Self.open(source, io: io)
@@ -44,22 +47,35 @@ final class MediaFile {
   var isPictureFormat: Bool {
     let name = formatName
     return name.hasSuffix("_pipe") || ["gif", "apng", "image2", "ico", "webp"].contains(name)
-      || stream.pointee.disposition & Int32(AV_DISPOSITION_ATTACHED_PIC) != 0
+      || animation != nil || stream.pointee.disposition & Int32(AV_DISPOSITION_ATTACHED_PIC) != 0
   }
 
-  /// The rate at which a constant-rate copy shows the frames as they are.
-  var framesPerSecond: Double {
-    let average = av_q2d(stream.pointee.avg_frame_rate)
-    let base = av_q2d(stream.pointee.r_frame_rate)
-    // Animations with uneven delays need their common divisor, where that is a sane rate.
-    if isPictureFormat, base.isFinite, base > average, base <= 30 { return base }
-    if average.isFinite, average >= 0.01, average <= 480 { return average }
-    if base.isFinite, base >= 0.01, base <= 240 { return base }
-    return 25
+  /// Whether a picture format holds frames with times.
+  var isAnimated: Bool { ["gif", "apng"].contains(formatName) || animation != nil }
+
+  /// The rate at which a constant-rate copy shows every frame.
+  var frameRate: FrameRate {
+    if let animation { return animation.frameRate }
+    let average = FrameRate(stream.pointee.avg_frame_rate)
+    let base = FrameRate(stream.pointee.r_frame_rate)
+    guard let average, average.framesPerSecond <= 480 else {
+      return base.flatMap { $0.framesPerSecond <= 240 ? $0 : nil } ?? FrameRate(25)
+    }
+    guard let base else { return average }
+    let ratio = base.framesPerSecond / average.framesPerSecond
+    // Frames that are shown for uneven times need the common divisor of these, where that is a sane
+    // rate. Twice the average is the rate of fields; MPEG-2 states fields too, to slow films down.
+    let isUneven =
+      isPictureFormat
+      ? ratio > 1 && base.framesPerSecond <= 30
+      : ratio > 1 && ratio < 1.9 && base.framesPerSecond <= 120
+        && stream.pointee.codecpar.pointee.codec_id != AV_CODEC_ID_MPEG2VIDEO
+    return isUneven ? base : average
   }
 
   /// The duration the container states, in seconds; 0 if it states none.
   var durationSeconds: Double {
+    if let animation { return Double(animation.duration) / 1000 }
     let own = stream.pointee.duration
     if own > 0 { return Double(own) * av_q2d(stream.pointee.time_base) }
     let whole = context.pointee.duration
@@ -70,6 +86,25 @@ final class MediaFile {
   var pixelAspect: Double {
     let ratio = av_q2d(av_guess_sample_aspect_ratio(context, stream, nil))
     return ratio.isFinite && ratio >= 1 / 16.0 && ratio <= 16 ? ratio : 1
+  }
+
+  /// All streams, in the order of the container.
+  var streams: [UnsafeMutablePointer<AVStream>] {
+    (0..<Int(context.pointee.nb_streams)).compactMap { context.pointee.streams[$0] }
+  }
+
+  /// The sound a player would play.
+  var soundStream: UnsafeMutablePointer<AVStream>? {
+    let index = av_find_best_stream(
+      context, AVMEDIA_TYPE_AUDIO, -1, stream.pointee.index, nil, 0)
+    return index >= 0 ? context.pointee.streams[Int(index)] : nil
+  }
+
+  /// Lets the demuxer skip the packets of all other streams.
+  func read(only chosen: UnsafeMutablePointer<AVStream>) {
+    for stream in streams {
+      stream.pointee.discard = stream == chosen ? AVDISCARD_DEFAULT : AVDISCARD_ALL
+    }
   }
 
   /// What decoders are held to: they count pixels with their margins and alignment.
@@ -162,9 +197,6 @@ final class MediaFile {
     let parameters = stream.pointee.codecpar.pointee
     try check(
       width: Int(parameters.width), height: Int(parameters.height), limit: pixelLimit, path: path)
-    for other in 0..<Int(context.pointee.nb_streams) where other != Int(index) {
-      context.pointee.streams[other]?.pointee.discard = AVDISCARD_ALL
-    }
     return stream
   }
 

@@ -28,4 +28,7 @@ public enum MediaFormat: String, CaseIterable, Sendable {
 
   /// Whether files of the format hold more than one frame.
   public var holdsClips: Bool { self != .png && self != .jpeg }
+
+  /// Whether files of the format hold sound; the others are written without ``WriteOptions/sound``.
+  public var holdsSound: Bool { self == .mp4 || self == .mov }
 }

@@ -4,11 +4,12 @@ internal import CFFmpeg
 public struct MediaInfo: Hashable, Sendable {
   /// The size as shown: after rotation, in square pixels.
   public let width, height: Int
-  /// Frames per second; 25 for a still picture.
-  public let framesPerSecond: Double
+  /// The rate at which every frame is shown; 25 for a still picture.
+  public let frameRate: FrameRate
   /// How long it lasts in seconds, as the file states; 0 for a still picture or if it doesn't.
   public let durationSeconds: Double
-  /// The number of frames, stated or estimated from the duration; at least 1.
+  /// The number of frames, estimated from the duration or stated; at least 1. For the exact number see
+  /// ``ClipReader/presentedFrameCount(_:_:)``.
   public let frameCount: Int
   /// FFmpeg's short name of the codec, such as `h264` or `png`.
   public let codec: String
@@ -16,11 +17,15 @@ public struct MediaInfo: Hashable, Sendable {
   public let pixelFormat: String
   /// FFmpeg's short name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
   public let container: String
-  /// Whether there is sound.
-  public let hasAudio: Bool
+  /// The sound tracks, in the order of the file.
+  public let soundTracks: [SoundTrack]
   /// The texts stored with the file, under lower-case keys.
   public let metadata: [String: String]
 
+  /// ``frameRate`` as a number.
+  public var framesPerSecond: Double { frameRate.framesPerSecond }
+  /// Whether there is sound.
+  public var hasAudio: Bool { !soundTracks.isEmpty }
   /// The title, if one is stored.
   public var title: String? { metadata["title"] }
   /// The comment, if one is stored: any text.
@@ -37,21 +42,21 @@ public struct MediaInfo: Hashable, Sendable {
     try ClipReader(path: path).info
   }
 
-  init(file: MediaFile, size: FrameSize, first: FrameBuffer) {
+  /// Takes a file whose first picture is shown at `origin`, in seconds on the container's clock.
+  init(file: MediaFile, size: FrameSize, first: FrameBuffer, origin: Double) {
     width = size.width
     height = size.height
-    framesPerSecond = file.framesPerSecond
+    frameRate = file.frameRate
     let stated = file.stream.pointee.nb_frames
-    let isStill = file.isPictureFormat && stated <= 1 && !["gif", "apng"].contains(file.formatName)
+    let isStill = file.isPictureFormat && stated <= 1 && !file.isAnimated
     durationSeconds = isStill ? 0 : file.durationSeconds
-    let estimate = (durationSeconds * framesPerSecond).rounded()
-    frameCount = stated > 0 ? Int(stated) : max(1, Int(min(estimate, 1e9)))
+    // The number a container states counts frames that its edit list hides.
+    let estimate = (durationSeconds * file.frameRate.framesPerSecond).rounded()
+    frameCount = durationSeconds > 0 ? max(1, Int(min(estimate, 1e9))) : max(1, Int(stated))
     codec = String(cString: avcodec_get_name(file.stream.pointee.codecpar.pointee.codec_id))
     pixelFormat = PixelTraits(first.format).name
     container = file.formatName
-    hasAudio = (0..<Int(file.context.pointee.nb_streams)).contains { index in
-      file.context.pointee.streams[index]?.pointee.codecpar.pointee.codec_type == AVMEDIA_TYPE_AUDIO
-    }
+    soundTracks = file.streams.compactMap { SoundTrack(stream: $0, file: file, origin: origin) }
     var texts = Self.texts(first.pointer.pointee.metadata)
     texts.merge(Self.texts(file.stream.pointee.metadata)) { $1 }
     texts.merge(Self.texts(file.context.pointee.metadata)) { $1 }

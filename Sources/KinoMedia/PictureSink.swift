@@ -30,16 +30,16 @@ final class PictureSink: FrameSink {
 /// Encodes frames as WebP: one as a still, more as an animation that repeats for ever.
 final class WebPSink: FrameSink {
   private let file: AtomicFile
-  private let framesPerSecond: Double
+  private let rate: FrameRate
   private let options: WriteOptions
   private var first: Frame?
   private var animation: FrameEncoder?
   private var frameCount = 0
   private var bytes: [UInt8] = []
 
-  init(file: AtomicFile, framesPerSecond: Double, options: WriteOptions) {
+  init(file: AtomicFile, rate: FrameRate, options: WriteOptions) {
     self.file = file
-    self.framesPerSecond = framesPerSecond
+    self.rate = rate
     self.options = options
   }
 
@@ -69,7 +69,7 @@ final class WebPSink: FrameSink {
 
   private func encode(_ frame: Frame, at index: Int) throws {
     let picture = try PictureCoder.picture(frame, as: .rgb(frame.size, format: AV_PIX_FMT_BGRA))
-    picture.pointer.pointee.pts = Int64((Double(index) * 1000 / framesPerSecond).rounded())
+    picture.pointer.pointee.pts = Int64((rate.seconds(ofFrame: index) * 1000).rounded())
     try animation?.encode(picture, collect)
   }
 

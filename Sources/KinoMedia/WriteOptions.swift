@@ -12,17 +12,26 @@ public struct WriteOptions: Hashable, Sendable {
   public var recipe: String?
   /// The title, stored in MP4 and MOV only.
   public var title: String?
+  /// The sound, written to MP4 and MOV only; see ``MediaFormat/holdsSound``.
+  ///
+  /// The result has one AAC track, exactly as long as the pictures, at the rate of the first piece that
+  /// has sound, in stereo unless all pieces are mono. Sound and pictures of a file keep their distance by
+  /// its timestamps. Where no piece is, and where a piece's file has no sound, there is silence; if no
+  /// file has any, no track is written. Pieces that overlap are added. Sound fades in and out within
+  /// 5 ms at cuts, where a piece does not go on as it does in its file.
+  public var sound: [SoundPiece]
 
   /// Creates options. Out-of-range numbers are reported when the writer is created.
   public init(
     crf: Double = 18, quality: Int = 90, overwrite: Bool = false, recipe: String? = nil,
-    title: String? = nil
+    title: String? = nil, sound: [SoundPiece] = []
   ) {
     self.crf = crf
     self.quality = quality
     self.overwrite = overwrite
     self.recipe = recipe
     self.title = title
+    self.sound = sound
   }
 
   func validate() throws {
@@ -35,6 +44,7 @@ public struct WriteOptions: Hashable, Sendable {
     if let recipe, !Self.isRecipe(recipe) {
       throw MediaError(.invalidOption, details: "The recipe is no JSON object.")
     }
+    for piece in sound { try piece.validate() }
   }
 
   static func isRecipe(_ text: String) -> Bool {

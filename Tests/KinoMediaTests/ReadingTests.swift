@@ -55,6 +55,29 @@ import Testing
     }
   }
 
+  @Test func `a clip of uneven rate is read at the rate that shows every frame`() throws {
+    let clip = try Clip.read(Samples.fixture("slowing.mp4"))
+    #expect(clip.frameRate == FrameRate(12))
+    #expect(
+      clip.frames.map { Int((Double($0[x: 16, y: 16].green) / 20).rounded()) }
+        == [0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11])
+  }
+
+  @Test func `an edit list hides what it hides, and a clock may begin anywhere`() throws {
+    #expect(try shown(Clip.read(Samples.fixture("edit.mp4"))) == Array(3..<10))
+    #expect(try shown(Clip.read(Samples.fixture("sweep.ts"))) == Array(0..<10))
+    #expect(try shown(Clip.read(Samples.fixture("sweep-early.mp4"))) == Array(0..<10))
+    #expect(
+      try shown(Clip.read(Samples.fixture("sweep.ts"), ReadOptions(startSeconds: 0.4)))
+        == Array(4..<10))
+  }
+
+  @Test func `a clip beside its cover is the clip`() throws {
+    let info = try MediaInfo.probe(Samples.fixture("tracks.mp4"))
+    #expect(info.width == 32 && info.codec == "h264" && info.soundTracks.count == 2)
+    #expect(try shown(Clip.read(Samples.fixture("tracks.mp4"))) == Array(0..<10))
+  }
+
   @Test func `a start after the end is an error`() throws {
     let path = try Samples.fixture("sound.mp4")
     let error = #expect(throws: MediaError.self) {
@@ -195,7 +218,10 @@ import Testing
     }
   }
 
-  @Test(arguments: ["quarters.bmp", "quarters.tiff", "deep.png", "ten-bit.mp4", "upright.jpg"])
+  @Test(arguments: [
+    "quarters.bmp", "quarters.tiff", "deep.png", "ten-bit.mp4", "upright.jpg", "hevc-ten-bit.mp4",
+    "full601.mp4", "full601-untagged.mp4", "palette.png", "cmyk.jpg",
+  ])
   func `depths and formats come out as the same colours`(name: String) throws {
     #expect(corners(try Frame.read(Samples.fixture(name))) == ["red", "green", "blue", "white"])
   }
@@ -218,6 +244,41 @@ import Testing
     let white = try Frame.read(path, ReadOptions(background: .white))
     #expect(white[x: 12, y: 4] == .white)
     #expect(distance(white[x: 20, y: 4], Color(red: 128, green: 128, blue: 255)) <= 2)
+  }
+
+  @Test func `clear pixels hide their colour at any size`() throws {
+    let path = try Samples.fixture("disc.png")
+    for side in [32, 31, 16, 8, 64, 200] {
+      for fit in FitMode.allCases {
+        let size = FrameSize(width: side, height: side * 3 / 4)
+        let frame = try Frame.read(path, ReadOptions(size: size, fit: fit))
+        for y in 0..<frame.height {
+          for x in 0..<frame.width {
+            let color = frame[x: x, y: y]
+            #expect(
+              abs(Int(color.red) - Int(color.green)) <= 2
+                && abs(Int(color.blue) - Int(color.green)) <= 2, "\(color) at \(x), \(y)")
+          }
+        }
+      }
+    }
+    let white = try Frame.read(path, ReadOptions(background: .white))
+    #expect(white == Frame(width: 32, height: 32, color: .white))
+  }
+
+  @Test func `footage that is read and written again and again keeps its colours`() throws {
+    let folder = try Folder()
+    let color = Color(red: 180, green: 120, blue: 60)
+    try Clip(
+      frames: Array(repeating: Frame(width: 96, height: 64, color: color), count: 4),
+      framesPerSecond: 12
+    ).write(to: folder.file("0.mp4"))
+    for index in 0..<10 {
+      try Clip.read(folder.file("\(index).mp4")).write(to: folder.file("\(index + 1).mp4"))
+    }
+    let first = try Frame.read(folder.file("1.mp4"))
+    #expect(distance(first[x: 40, y: 30], color) <= 2)
+    #expect(try Frame.read(folder.file("10.mp4")) == first)
   }
 
   @Test(arguments: [
