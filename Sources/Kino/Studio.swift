@@ -76,14 +76,19 @@ public final class Studio: Sendable {
   ///   - path: The file to write, whose extension chooses the format; frames then go there as they
   ///     are decoded, so that memory does not grow with the length. `nil` keeps the clip in memory.
   ///   - options: Quality of the file, and whether it may replace another.
+  ///   - resumes: Whether to go on with what an earlier try at the same file has left: latents beside it.
   /// - Returns: The events; the last is ``GenerationEvent/finished(_:)`` or
   ///   ``GenerationEvent/wrote(_:)``. Faults of the composition are thrown by the iteration.
   public func events(
     of composition: Composition, _ settings: SamplingSettings = SamplingSettings(),
-    writingTo path: String? = nil, _ options: WriteOptions = WriteOptions()
+    writingTo path: String? = nil, _ options: WriteOptions = WriteOptions(), resumes: Bool = false
   ) -> GenerationEvents {
     let target = path.map { RenderTarget.file($0, options) } ?? .memory
     return GenerationEvents { [self] report in
+      var settings = settings
+      if resumes, let path, settings.seed == nil {
+        settings.seed = RescuedLatents.recipe(beside: path)?.settings.seed
+      }
       let work = try composition.resolved(for: model, settings)
       if let path { try work.requireFormat(of: path) }
       try requireSupport(of: work.sampling.precision)
@@ -93,7 +98,8 @@ public final class Studio: Sendable {
       let recipe = Recipe(
         work, model: model, hash: try hashes.hash(of: model.folder.url).hexadecimal,
         sources: try work.sourceHashes())
-      try await actor.render(work, plan: plan, to: target, recipe: recipe, report: report)
+      try await actor.render(
+        work, plan: plan, to: target, recipe: recipe, resumes: resumes, report: report)
     }
   }
 

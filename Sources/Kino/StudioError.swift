@@ -20,6 +20,8 @@ public struct StudioError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let invalidLength = Code("invalidLength", isWrongUse: true)
     /// Steps, guidance or another setting is out of range.
     public static let invalidSetting = Code("invalidSetting", isWrongUse: true)
+    /// A storyboard's file is not what it should be.
+    public static let invalidStoryboard = Code("invalidStoryboard", isWrongUse: true)
     /// Kino, or this machine, does not have what was asked for.
     public static let unsupported = Code("unsupported", isWrongUse: true)
     /// There is no model of this name, or at this place.

@@ -11,7 +11,8 @@ struct KinoCommand: AsyncParsableCommand {
     version: kinoVersion,
     subcommands: [
       Generate.self, Image.self, Animate.self, Extend.self, Loop.self, Connect.self, Edit.self,
-      Reverse.self, Upscale.self, PlanCommand.self, Inspect.self, World.self, Train.self,
+      StoryboardCommand.self, Reverse.self, Upscale.self, PlanCommand.self, Inspect.self,
+      World.self, Train.self,
       Evaluate.self, Probe.self, Bench.self,
     ])
 

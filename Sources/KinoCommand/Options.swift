@@ -15,6 +15,7 @@ extension SamplerKind: ExpressibleByArgument {}
 extension ComputeDevice: ExpressibleByArgument {}
 extension ProbeStage: ExpressibleByArgument {}
 extension FitMode: ExpressibleByArgument {}
+extension FrameRate: ExpressibleByArgument {}
 
 /// A range of noise, typed `LOW:HIGH`.
 struct NoiseRange: ExpressibleByArgument {

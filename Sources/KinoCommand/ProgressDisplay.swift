@@ -6,8 +6,12 @@ import KinoTraining
 struct ProgressDisplay: Sendable {
   private enum Style { case bar, lines, json, quiet }
   private let style: Style
+  /// A picture to keep up to date with what is being sampled.
+  private let preview: String?
+  private let terminal: TerminalPicture?
 
-  init(_ options: DisplayOptions) {
+  init(_ options: DisplayOptions, preview: String? = nil) {
+    self.preview = preview
     if options.json {
       style = .json
     } else if options.quiet {
@@ -15,14 +19,28 @@ struct ProgressDisplay: Sendable {
     } else {
       style = isatty(STDERR_FILENO) == 1 ? .bar : .lines
     }
+    terminal =
+      style == .bar ? TerminalPicture(environment: ProcessInfo.processInfo.environment) : nil
   }
 
+  /// Whether previews of what is being sampled go anywhere.
+  var showsPreviews: Bool { preview != nil || terminal != nil }
+
   /// Shows events until the last; gives the file that was written.
-  func follow(_ events: GenerationEvents) async throws -> GeneratedFile? {
+  ///
+  /// - Parameter isShown: Whether the file is named at the end.
+  func follow(_ events: GenerationEvents, isShown: Bool = true) async throws -> GeneratedFile? {
     var file: GeneratedFile?
     do {
       for try await event in events {
-        if case .wrote(let written) = event { file = written }
+        if case .step(let step) = event, let clip = step.preview { show(preview: clip) }
+        if case .wrote(let written) = event {
+          file = written
+          if !isShown {
+            endBar()
+            continue
+          }
+        }
         show(event)
       }
     } catch {
@@ -52,6 +70,19 @@ struct ProgressDisplay: Sendable {
     }
   }
 
+  /// Draws the frames of a preview side by side, into its file and on terminals that show pictures.
+  private func show(preview clip: Clip) {
+    let side = max(64, 384 / max(1, min(6, clip.frameCount)))
+    let scale = max(1, side / max(clip.width, clip.height))
+    let sheet = ContactSheet(
+      rows: [.init(clip)], columnCount: min(6, clip.frameCount),
+      tileSize: FrameSize(clip.width * scale, clip.height * scale), spacing: 2)
+    guard let picture = try? sheet.render() else { return }
+    // A preview that can't be written is no reason to stop.
+    if let preview { try? picture.write(to: preview, WriteOptions(overwrite: true)) }
+    if let terminal, let text = terminal.text(picture) { write("\r\u{1B}[K" + text) }
+  }
+
   /// Shows how many of some things are done.
   func progress(_ name: String, _ done: Int, of count: Int, secondsLeft: Double? = nil) {
     let left = secondsLeft.map { ", \(Self.time($0)) left" } ?? ""
@@ -78,6 +109,9 @@ struct ProgressDisplay: Sendable {
     case .bar, .lines: output(seed.map { "\(path) (seed \($0))" } ?? path)
     }
   }
+
+  /// Shows what is possible and probably not what is wanted.
+  func warn(_ text: String) { show(.warning(text)) }
 
   /// Shows a plan that nothing follows.
   func show(_ plan: Plan) {

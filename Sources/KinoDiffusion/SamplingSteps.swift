@@ -12,6 +12,17 @@ public struct SamplingMoment: Sendable {
   public let timestep: Double
   /// The timestep of every token.
   public let timesteps: TokenTimesteps
+
+  /// Describes a moment.
+  public init(
+    index: Int, count: Int, sigma: Double, timestep: Double, timesteps: TokenTimesteps
+  ) {
+    self.index = index
+    self.count = count
+    self.sigma = sigma
+    self.timestep = timestep
+    self.timesteps = timesteps
+  }
 }
 
 /// Predicts the velocity at latents `[C, F, H, W]`, float32; any element type may come back.

@@ -78,6 +78,22 @@ final class WebPSink: FrameSink {
   }
 }
 
+extension Frame {
+  /// The bytes of a file that shows the frame.
+  ///
+  /// - Parameters:
+  ///   - format: PNG, JPEG or WebP.
+  ///   - quality: Of JPEG and WebP, 1...100.
+  /// - Throws: ``MediaError`` for other formats, or if this FFmpeg lacks the encoder.
+  public func encoded(as format: MediaFormat, quality: Int = 90) throws -> [UInt8] {
+    guard [.png, .jpeg, .webp].contains(format) else {
+      throw MediaError(
+        .unsupported, details: "A .\(format.rawValue) is no picture; use png, jpeg or webp.")
+    }
+    return try PictureCoder.encode(self, format: format, quality: quality)
+  }
+}
+
 /// Encodes single pictures in memory.
 enum PictureCoder {
   static func encode(_ frame: Frame, format: MediaFormat, quality: Int) throws -> [UInt8] {

@@ -186,3 +186,56 @@ import Testing
     }
   }
 }
+
+@Suite struct CanvasTileTests {
+  @Test(arguments: [(8, 8, 8, 2), (9, 17, 8, 2), (16, 30, 8, 4), (5, 40, 6, 0), (12, 12, 5, 4)])
+  func `Tiles cover the canvas, each of one size`(height: Int, width: Int, side: Int, overlap: Int)
+    throws
+  {
+    let shape = try LatentShape(
+      channels: 1, frames: 2, height: height, width: width,
+      patch: LatentShape.Patch(frames: 1, height: 1, width: 1))
+    let tiles = CanvasTile.covering(shape, side: side, overlap: overlap)
+    var seen = Array(repeating: 0, count: height * width)
+    for tile in tiles {
+      #expect(tile.rows.count == min(side, height) && tile.columns.count == min(side, width))
+      for row in tile.rows { for column in tile.columns { seen[row * width + column] += 1 } }
+    }
+    #expect(!seen.contains(0))
+    for (first, second) in zip(tiles, tiles.dropFirst()) where first.rows == second.rows {
+      #expect(first.columns.upperBound - second.columns.lowerBound >= overlap)
+    }
+  }
+
+  @Test func `A velocity that every tile agrees on comes out whole`() throws {
+    let shape = try LatentShape(
+      channels: 3, frames: 2, height: 12, width: 20,
+      patch: LatentShape.Patch(frames: 1, height: 2, width: 2))
+    var random = RandomSource(seed: 1)
+    let content = random.normal(shape.axes)
+    let levels = random.uniform(shape.grid)
+    let canvas = try Canvas(shape: shape, content: content, noiseLevel: .patches(levels))
+    var asked: [TokenTimesteps] = []
+    let tiles = CanvasTile.covering(shape, side: 8, overlap: 2)
+    let denoiser = try TiledDenoiser(canvas, tiles: tiles) { part in
+      #expect(part.shape.height == 8 && part.shape.width == 8)
+      return { latents, moment in
+        asked.append(moment.timesteps)
+        return latents * 2 + 1
+      }
+    }
+    let moment = SamplingMoment(
+      index: 0, count: 4, sigma: 0.7, timestep: 700, timesteps: canvas.timesteps(atMost: 700))
+    let latents = random.normal(shape.axes)
+    let velocity = try denoiser(latents, moment)
+    let error = (velocity - (latents * 2 + 1)).abs().max().item()
+    #expect(error < 1e-5)
+    // Each tile is told the timesteps of its own tokens.
+    let whole = moment.timesteps.dense.reshaped(to: shape.grid)
+    for (tile, timesteps) in zip(tiles, asked) {
+      let own = whole.slice(1, tile.rows.lowerBound / 2..<tile.rows.upperBound / 2)
+        .slice(2, tile.columns.lowerBound / 2..<tile.columns.upperBound / 2)
+      #expect(timesteps.dense.floats() == own.contiguous().reshaped(to: -1).floats())
+    }
+  }
+}

@@ -29,7 +29,7 @@ import Testing
       ChatSettings(url: server.url, model: "toy", timeout: timeout), environment: [:])
     let start = ContinuousClock.now
     let result = await expander.expand("red ball", seed: 3)
-    #expect(ContinuousClock.now - start < .seconds(timeout + 5))
+    #expect(ContinuousClock.now - start < .seconds(timeout + 60))
     return result
   }
 

@@ -47,27 +47,70 @@ import Testing
   @Test func `Latents are kept when the file can't be completed`() async throws {
     let path = folder.path("taken.mp4")
     let studio = try await folder.studio()
-    let resolved = try request().validated(for: studio.model)
-    let plan = try Plan(resolved, model: studio.model, keepsFrames: false)
     let error = await #expect(throws: StudioError.self) {
-      try await studio.actor.render(
-        resolved, plan: plan, to: .file(path, WriteOptions()),
-        recipe: Recipe(resolved, model: studio.model, hash: "")
-      ) { event in
+      for try await event in studio.events(of: request(), writingTo: path) {
         // Somebody else takes the name meanwhile.
-        if case .step = event { try? Data("mine".utf8).write(to: URL(fileURLWithPath: path)) }
+        if case .planned = event { try Data("mine".utf8).write(to: URL(fileURLWithPath: path)) }
       }
     }
     #expect(error?.code == .decodingFailed)
-    let message = error?.details ?? ""
-    let names = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
-    let latents = try #require(names.first { $0.hasSuffix(".latents.safetensors") })
-    #expect(message.contains(latents))
+    let kept = RescuedLatents.folder(beside: path)
+    #expect(
+      error?.details.contains(kept.path) == true && error?.details.contains("--resume") == true)
     #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data("mine".utf8))
-    let pixels = folder.url.appendingPathComponent("pixels.safetensors")
-    try await studio.probe(
-      .decode, input: folder.url.appendingPathComponent(latents), output: pixels)
-    #expect(FileManager.default.fileExists(atPath: pixels.path))
+    // Without the obstacle the work goes on where it was: no step is made again.
+    try FileManager.default.removeItem(atPath: path)
+    var steps = 0
+    for try await event in studio.events(
+      of: request().composition, request().settings, writingTo: path, resumes: true)
+    {
+      if case .step = event { steps += 1 }
+    }
+    let whole = folder.path("whole.mp4")
+    _ = try await write(request(), to: whole)
+    #expect(steps == 0 && FileManager.default.contentsEqual(atPath: path, andPath: whole))
+    #expect(!FileManager.default.fileExists(atPath: kept.path))
+  }
+
+  @Test func `Work that was stopped goes on to the same bytes`() async throws {
+    let path = folder.path("a.mp4")
+    var long = request()
+    long.frameCount = 31
+    long.settings.stepCount = 40
+    let studio = try await folder.studio()
+    let task = Task { [long] in
+      for try await event in studio.events(of: long, writingTo: path) {
+        if case .step(let step) = event, step.window == 2 {
+          withUnsafeCurrentTask { $0?.cancel() }
+        }
+      }
+    }
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(FileManager.default.fileExists(atPath: RescuedLatents.folder(beside: path).path))
+    var other = long
+    other.prompt = "another prompt"
+    await #expect(throws: StudioError.self) {
+      for try await _ in studio.events(
+        of: other.composition, other.settings, writingTo: path, resumes: true)
+      {}
+    }
+    // The seed is the one that was drawn.
+    var seedless = long
+    seedless.settings.seed = nil
+    var windows: Set<Int> = []
+    for try await event in studio.events(
+      of: seedless.composition, seedless.settings, writingTo: path, resumes: true)
+    {
+      if case .step(let step) = event { windows.insert(step.window) }
+    }
+    #expect(windows.max() == 3 && !windows.contains(1))
+    let whole = folder.path("whole.mp4")
+    _ = try await write(long, to: whole)
+    #expect(FileManager.default.contentsEqual(atPath: path, andPath: whole))
+    #expect(
+      try Set(FileManager.default.contentsOfDirectory(atPath: folder.url.path)) == [
+        "model", "a.mp4", "whole.mp4",
+      ])
   }
 
   @Test(arguments: [

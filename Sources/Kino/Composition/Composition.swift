@@ -16,6 +16,8 @@ public struct Composition: Codable, Hashable, Sendable {
   public var framesPerSecond: Double?
   /// How sources of another shape are laid into the result.
   public var fit = FitMode.crop
+  /// Whether the sound of sources is kept, at the time of their frames.
+  public var keepsSound = true
 
   /// Makes a composition of a timeline.
   public init(_ verb: Verb, timeline: [Segment]) {
@@ -38,6 +40,15 @@ public struct Composition: Codable, Hashable, Sendable {
       try change(&shot)
       timeline[index] = .shot(shot)
     }
+  }
+}
+
+extension Composition {
+  enum CodingKeys: String, CodingKey {
+    case verb, timeline, size, fit
+    case negativePrompt = "negative_prompt"
+    case framesPerSecond = "frames_per_second"
+    case keepsSound = "sound"
   }
 }
 
@@ -104,7 +115,7 @@ public struct Shot: Codable, Hashable, Sendable {
 
   /// The neighbours that a shot joins without a cut. After the last segment comes the first, so that the
   /// last shot can close a loop.
-  public struct Joins: OptionSet, Codable, Hashable, Sendable {
+  public struct Joins: OptionSet, Hashable, Sendable {
     /// The bits.
     public let rawValue: Int
     /// Makes a set of its bits.
@@ -180,6 +191,24 @@ extension Segment: Codable {
     case .media(let part): try values.encode(part, forKey: .media)
     case .shot(let shot): try values.encode(shot, forKey: .shot)
     }
+  }
+}
+
+extension Shot.Joins: Codable {
+  private static let names: [(name: String, join: Self)] = [
+    ("previous", .previous), ("next", .next),
+  ]
+
+  /// Reads a list of `previous` and `next`.
+  public init(from decoder: any Decoder) throws {
+    let words = try decoder.singleValueContainer().decode([String].self)
+    self = Self(Self.names.filter { words.contains($0.name) }.map(\.join))
+  }
+
+  /// Writes a list of words.
+  public func encode(to encoder: any Encoder) throws {
+    var value = encoder.singleValueContainer()
+    try value.encode(Self.names.filter { contains($0.join) }.map(\.name))
   }
 }
 

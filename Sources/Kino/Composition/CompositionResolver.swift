@@ -7,6 +7,9 @@ struct CompositionResolver {
   private var sources: [String: MediaInfo] = [:]
   private var warnings: [String] = []
   private var rate = 0.0
+  /// Seconds of the shots so far: rounded in sum, so that no length is off by a frame for each shot.
+  private var clock = 0.0
+  private var counts: [MediaPart: Int] = [:]
 
   init(_ composition: Composition, model: Model) {
     self.composition = composition
@@ -23,6 +26,8 @@ struct CompositionResolver {
     rate = try resolvedRate()
     let sampling = try ResolvedSampling(settings, model: model)
     let canvasSize = canvasSize(for: size)
+    let baseSize = baseSize(for: canvasSize)
+    try countFrames()
     var segments: [ResolvedSegment] = []
     for (index, segment) in composition.timeline.enumerated() {
       switch segment {
@@ -30,9 +35,10 @@ struct CompositionResolver {
       case .shot(let shot): segments.append(.shot(try resolved(shot, at: index)))
       }
     }
-    warn(sampling, canvasSize: canvasSize, size: size, segments: segments)
+    warn(sampling, canvasSize: baseSize ?? canvasSize, size: size, segments: segments)
     return ResolvedComposition(
       composition: composition, sampling: sampling, size: size, canvasSize: canvasSize,
+      baseSize: baseSize,
       canvasFit: hasSources ? .stretch : .crop, framesPerSecond: rate, segments: segments,
       warnings: warnings, isPicture: isPicture)
   }
@@ -162,7 +168,21 @@ struct CompositionResolver {
       return FrameSize(
         (size.width + step - 1) / step * step, (size.height + step - 1) / step * step)
     }
-    let scale = (Double(most) / Double(pixels)).squareRoot()
+    return scaled(size, to: most)
+  }
+
+  /// Clips from words that are much larger than the model's own are made small first.
+  private func baseSize(for canvasSize: FrameSize) -> FrameSize? {
+    guard !hasSources, let most = model.profile.maximumPixels,
+      canvasSize.width * canvasSize.height > 2 * most
+    else { return nil }
+    return scaled(canvasSize, to: most)
+  }
+
+  /// A size of the same shape with about so many pixels, in the model's multiples.
+  private func scaled(_ size: FrameSize, to pixels: Int) -> FrameSize {
+    let step = model.sizeMultiple
+    let scale = (Double(pixels) / Double(size.width * size.height)).squareRoot()
     func side(_ length: Int) -> Int {
       max(1, Int((Double(length) * scale / Double(step)).rounded())) * step
     }
@@ -172,22 +192,31 @@ struct CompositionResolver {
   // MARK: Lengths
 
   private func resolved(_ part: MediaPart) throws -> ResolvedPart {
-    ResolvedPart(part: part, frameCount: try frameCount(of: part))
+    ResolvedPart(part: part, frameCount: frameCount(of: part))
   }
 
-  /// Frames of a part at the rate of the result, as far as its file states it.
-  private func frameCount(of part: MediaPart) throws -> Int {
-    guard let info = sources[part.path], info.durationSeconds > 0 else { return 1 }
-    let rest = info.durationSeconds - part.start
-    guard rest > 0 else {
-      throw StudioError(
-        .invalidLength,
-        "\(part.path) lasts \(info.durationSeconds) s; a part can't begin at \(part.start) s.")
+  /// Counts the frames of every part at the rate of the result.
+  private mutating func countFrames() throws {
+    for part in composition.parts where counts[part] == nil {
+      guard let info = sources[part.path], info.durationSeconds > 0 else {
+        counts[part] = 1
+        continue
+      }
+      let options = ReadOptions(
+        framesPerSecond: rate, startSeconds: part.start, durationSeconds: part.seconds)
+      let count = try ClipReader.presentedFrameCount(part.path, options)
+      guard count > 0 else {
+        throw StudioError(
+          .invalidLength,
+          "\(part.path) lasts \(info.durationSeconds) s; a part can't begin at \(part.start) s.")
+      }
+      counts[part] = count
     }
-    return max(1, Int((min(rest, part.seconds ?? rest) * rate).rounded()))
   }
 
-  private func frames(of shot: Shot) throws -> Int {
+  private func frameCount(of part: MediaPart) -> Int { counts[part, default: 1] }
+
+  private func frames(of shot: Shot, from clock: Double = 0) throws -> Int {
     if shot.frames != nil && shot.seconds != nil {
       throw StudioError(.invalidLength, "Both frames and seconds are given; give one of them.")
     }
@@ -197,9 +226,10 @@ struct CompositionResolver {
       guard seconds > 0 && seconds <= Limits.durationSeconds else {
         throw StudioError(.invalidLength, "\(seconds) seconds is out of range; use \(range).")
       }
-      return max(1, Int((seconds * rate).rounded()))
+      return max(
+        1, Int(((clock + seconds) * rate).rounded()) - Int((clock * rate).rounded()))
     }
-    let whole = try shot.guides.first { $0.start == nil }.map { try frameCount(of: $0.part) }
+    let whole = shot.guides.first { $0.start == nil }.map { frameCount(of: $0.part) }
     let frames = shot.frames ?? whole ?? min(model.defaults.frames, most)
     guard 1...most ~= frames else {
       throw StudioError(.invalidLength, "\(frames) frames is out of range; use \(range).")
@@ -208,8 +238,9 @@ struct CompositionResolver {
   }
 
   /// Lays a shot out on its canvas.
-  private func resolved(_ shot: Shot, at index: Int) throws -> ResolvedShot {
-    let delivered = try frames(of: shot)
+  private mutating func resolved(_ shot: Shot, at index: Int) throws -> ResolvedShot {
+    let delivered = try frames(of: shot, from: clock)
+    clock += shot.seconds ?? 0
     let stride = stride(of: shot)
     let frames =
       switch shot.joins {
@@ -266,7 +297,7 @@ struct CompositionResolver {
     let isFirstBefore = step < 0 && index == 0
     let other = (index + step + count) % count
     switch composition.timeline[other] {
-    case .media(let part): return isFirstBefore ? 0 : try frameCount(of: part)
+    case .media(let part): return isFirstBefore ? 0 : frameCount(of: part)
     case .shot(let shot) where other != index && other < index: return try frames(of: shot)
     default:
       throw StudioError(
@@ -293,7 +324,7 @@ struct CompositionResolver {
         within the shot.
         """)
     }
-    let count = min(try frameCount(of: guide.part), frames - frame)
+    let count = min(frameCount(of: guide.part), frames - frame)
     return ResolvedGuide(guide: guide, frame: frame, frameCount: count, isStill: isStill)
   }
 }
@@ -305,7 +336,6 @@ extension CompositionResolver {
     _ sampling: ResolvedSampling, canvasSize: FrameSize, size: FrameSize,
     segments: [ResolvedSegment]
   ) {
-    guard !composition.shots.isEmpty else { return }
     let profile = model.profile
     if let most = profile.maximumPixels, canvasSize.width * canvasSize.height > most,
       composition.verb != .upscale
@@ -315,6 +345,12 @@ extension CompositionResolver {
         \(canvasSize) has more pixels than the \(most) that \(model.name) was trained for; the picture \
         may fall apart.
         """)
+    }
+    if composition.parts.contains(where: { sources[$0.path]?.hasAudio ?? false }) {
+      warnings.append(
+        composition.keepsSound
+          ? "Sound is kept where the source's frames are; new frames are silent."
+          : "The sound of the source is left out.")
     }
     if hasSources && canvasSize.width * 5 < size.width * 4 {
       warnings.append(
@@ -333,6 +369,7 @@ extension CompositionResolver {
         in windows that continue each other.
         """)
     }
+    guard !composition.shots.isEmpty else { return }
     for prompt in Set(composition.shots.flatMap(\.prompts).map(\.text)).sorted() {
       if let words = profile.vocabulary?.warning(about: prompt, model: model.name) {
         warnings.append(words)

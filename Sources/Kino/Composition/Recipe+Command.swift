@@ -19,6 +19,7 @@ extension Recipe {
       if composition.isFree || verb == .animate { add("frames", "\(frames)") }
       if let rate = composition.framesPerSecond { add("fps", Self.plain(rate)) }
     }
+    if !composition.keepsSound { words.append("--no-sound") }
     if composition.fit != .crop { add("fit", composition.fit.rawValue) }
     words += settings.words
     if !isPlain { words += ["--", Self.quoted(prompt)] }

@@ -83,7 +83,7 @@ extension Composition {
 /// What the recipe of a clip from words says, in the words of its command; other verbs add their timeline.
 extension Recipe: Codable {
   enum CodingKeys: String, CodingKey {
-    case kino, verb, prompt, model, size, frames, fit, timeline, sources
+    case kino, verb, prompt, model, size, frames, fit, sound, timeline, sources
     case negativePrompt = "negative_prompt"
     case modelHash = "model_hash"
     case framesPerSecond = "frames_per_second"
@@ -103,6 +103,7 @@ extension Recipe: Codable {
     composition.size = try values.decode(FrameSize.self, forKey: .size)
     composition.framesPerSecond = try values.decode(Double.self, forKey: .framesPerSecond)
     composition.fit = try values.decodeIfPresent(FitMode.self, forKey: .fit) ?? .crop
+    composition.keepsSound = try values.decodeIfPresent(Bool.self, forKey: .sound) ?? true
     settings = try SamplingSettings(from: decoder)
     model = try values.decode(String.self, forKey: .model)
     modelHash = try values.decode(String.self, forKey: .modelHash)
@@ -125,6 +126,7 @@ extension Recipe: Codable {
     if composition.isFree { return }
     try values.encode(composition.timeline, forKey: .timeline)
     if composition.fit != .crop { try values.encode(composition.fit, forKey: .fit) }
+    if !composition.keepsSound { try values.encode(false, forKey: .sound) }
     if !sources.isEmpty { try values.encode(sources, forKey: .sources) }
   }
 }

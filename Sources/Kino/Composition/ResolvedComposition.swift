@@ -10,6 +10,9 @@ struct ResolvedComposition: Sendable {
   let size: FrameSize
   /// The size that the model works at.
   let canvasSize: FrameSize
+  /// The size that shots are made at first, if the canvas is much larger than the model's own clips: they are
+  /// then made larger, and their detail is sampled in tiles.
+  let baseSize: FrameSize?
   /// How frames go between the two: results of words alone are cut from the canvas; what knows sources is
   /// scaled, so that the way there and back ends where it began.
   let canvasFit: FitMode
@@ -22,7 +25,7 @@ struct ResolvedComposition: Sendable {
   let isPicture: Bool
 
   var verb: Verb { composition.verb }
-  /// Frames of the result, as far as the sources' own statements go.
+  /// Frames of the result.
   var frameCount: Int { segments.reduce(0) { $0 + $1.frameCount } }
   var shots: [ResolvedShot] {
     segments.compactMap { if case .shot(let shot) = $0 { shot } else { nil } }
@@ -97,6 +100,33 @@ struct ResolvedGuide: Sendable {
 }
 
 extension ResolvedComposition {
+  /// Whether shots are sampled in tiles of the model's own size.
+  var isTiled: Bool { baseSize != nil || verb == .upscale }
+
+  /// The sound of the result: that of the sources, at the time of their frames.
+  var sound: [SoundPiece] {
+    guard composition.keepsSound else { return [] }
+    var pieces: [SoundPiece] = []
+    var frame = 0
+    for segment in segments {
+      let place = Double(frame) / framesPerSecond
+      var heard: MediaPart?
+      switch segment {
+      case .media(let part): heard = part.part
+      case .shot(let shot): heard = shot.guides.first { $0.frame == nil && !$0.isStill }?.guide.part
+      }
+      if let heard {
+        pieces.append(
+          SoundPiece(
+            path: heard.path, start: heard.start,
+            duration: Double(segment.frameCount) / framesPerSecond, at: place,
+            isReversed: heard.isReversed))
+      }
+      frame += segment.frameCount
+    }
+    return pieces
+  }
+
   /// Throws unless a file of this name can hold the result.
   func requireFormat(of path: String) throws {
     let format = try MediaFormat(path: path)

@@ -124,6 +124,27 @@ public struct Model: Sendable {
       atEnd: end)
   }
 
+  /// The steps for a canvas, or a window or tile of one, whose noisiest token has a level; `nil` if nothing
+  /// of it may change.
+  func schedule(
+    _ settings: ResolvedSampling, tokens: Int, from level: Double
+  ) throws -> FlowMatchingSchedule? {
+    if level == 0 { return nil }
+    let whole = try FlowMatchingSchedule(
+      stepCount: settings.stepCount, shift: shift(tokens: tokens),
+      spacing: settings.sampler.sampler.spacing)
+    if level >= 1 { return whole }
+    let below = whole.sigmas.dropLast().filter { $0 < level * 0.999 }
+    return try FlowMatchingSchedule(sigmas: [level] + below)
+  }
+
+  /// Latent rows and columns of a tile: as many as the clips have that the model was trained for.
+  var tileSide: Int {
+    let pixels = Double(profile.maximumPixels ?? 1 << 20).squareRoot()
+    let step = sizeMultiple
+    return max(1, Int(pixels) / step) * step / autoencoder.spatialScale
+  }
+
   /// The sigma shift for a canvas, or a window of one, of so many tokens.
   func shift(tokens: Int) throws -> Double {
     guard let base = profile.baseShift, let baseTokens = profile.baseTokens else {

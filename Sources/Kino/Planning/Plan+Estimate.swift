@@ -8,33 +8,28 @@ extension Plan {
   init(_ work: ResolvedComposition, model: Model, keepsFrames: Bool) throws {
     let settings = work.sampling
     let branches = settings.guidanceScale == 1 ? 1 : 2
-    let evaluations = settings.stepCount * settings.sampler.sampler.evaluationsPerStep * branches
     let width = settings.precision.computeType.byteCount
     var (tokens, windows, largest, frames, latents) = (0, 0, 0, 0, 0)
     (samplingOperations, decodingOperations) = (0, 0)
     decodingBytes = 0
     for shot in work.shots {
-      let shape = try shot.latentShape(model, size: work.canvasSize)
-      let perWindow = try shot.windows(model).windows.map {
-        $0.frames.count / shape.patch.frames * shape.tokensPerFrame
+      let passes = try PlannedPass.all(of: shot, in: work, model: model)
+      tokens += passes.map(\.shape.tokenCount).max() ?? 0
+      for pass in passes {
+        windows += pass.windows.count
+        largest = max(largest, pass.tokensAtOnce)
+        latents = max(latents, pass.shape.axes.reduce(4, *))
+        samplingOperations += try pass.operations(work.sampling, branches: branches, model: model)
+        decodingOperations += model.autoencoder.decodingOperations(
+          latentFrames: pass.shape.frames, height: pass.shape.height, width: pass.shape.width)
+        let chunk = Model.decodingChunk(height: pass.shape.height, width: pass.shape.width)
+        decodingBytes = max(
+          decodingBytes,
+          model.autoencoder.decodingBytes(
+            latentFrames: min(chunk, pass.shape.frames), height: pass.shape.height,
+            width: pass.shape.width, bytesPerNumber: width))
       }
-      tokens += shape.tokenCount
-      windows += perWindow.count
-      largest = max(largest, perWindow.max() ?? 0)
       frames += shot.canvasFrameCount
-      latents = max(latents, shape.axes.reduce(4, *))
-      samplingOperations += perWindow.reduce(0) {
-        $0 + Double(evaluations)
-          * model.transformer.floatingPointOperations(tokens: $1, textTokens: 64)
-      }
-      decodingOperations += model.autoencoder.decodingOperations(
-        latentFrames: shape.frames, height: shape.height, width: shape.width)
-      let chunk = Model.decodingChunk(height: shape.height, width: shape.width)
-      decodingBytes = max(
-        decodingBytes,
-        model.autoencoder.decodingBytes(
-          latentFrames: min(chunk, shape.frames), height: shape.height, width: shape.width,
-          bytesPerNumber: width))
     }
     (tokenCount, windowCount, tokensPerWindow) = (tokens, windows, largest)
     canvasSize = work.canvasSize.description
@@ -63,6 +58,56 @@ extension Plan {
     plan.slowestSeconds = operations / (rate * range.lowerBound)
     plan.isTimeMeasured = isMeasured
     return plan
+  }
+}
+
+/// One canvas that a shot is sampled on: most have one, those made small first have two.
+private struct PlannedPass {
+  let shape: LatentShape
+  /// Tokens of each window's tile, and tiles of a window.
+  let windows: [(tokens: Int, tiles: Int)]
+  /// The highest noise level.
+  let level: Double
+
+  var tokensAtOnce: Int { windows.map(\.tokens).max() ?? 0 }
+
+  static func all(
+    of shot: ResolvedShot, in work: ResolvedComposition, model: Model
+  ) throws -> [PlannedPass] {
+    let guided = shot.guides.first { $0.frame == nil }?.guide.noiseLevel ?? 1
+    guard let base = work.baseSize else {
+      let size = work.canvasSize
+      return [try PlannedPass(shot, model, size: size, level: guided, isTiled: work.isTiled)]
+    }
+    return [
+      try PlannedPass(shot, model, size: base, level: 1, isTiled: false),
+      try PlannedPass(shot, model, size: work.canvasSize, level: ShotMaker.detail, isTiled: true),
+    ]
+  }
+
+  private init(
+    _ shot: ResolvedShot, _ model: Model, size: FrameSize, level: Double, isTiled: Bool
+  ) throws {
+    let shape = try shot.latentShape(model, size: size)
+    self.shape = shape
+    self.level = level
+    let side = model.tileSide
+    let tiles =
+      isTiled ? CanvasTile.covering(shape, side: side, overlap: max(1, side / 4)) : []
+    let area = tiles.first.map { $0.rows.count * $0.columns.count } ?? shape.height * shape.width
+    let perFrame = area / shape.patch.height / shape.patch.width
+    windows = try shot.windows(model).windows.map {
+      ($0.frames.count / shape.patch.frames * perFrame, max(1, tiles.count))
+    }
+  }
+
+  func operations(_ settings: ResolvedSampling, branches: Int, model: Model) throws -> Double {
+    try windows.reduce(0) { sum, window in
+      let steps = try model.schedule(settings, tokens: window.tokens, from: level)?.stepCount ?? 0
+      let evaluations = steps * settings.sampler.sampler.evaluationsPerStep * branches
+      return sum + Double(evaluations * window.tiles)
+        * model.transformer.floatingPointOperations(tokens: window.tokens, textTokens: 64)
+    }
   }
 }
 

@@ -15,6 +15,8 @@ struct CanvasJob: Sendable {
   var windowsBefore = 0
   /// Windows of all shots.
   let windowCount: Int
+  /// Latent rows and columns of the tiles that the canvas is sampled in; `nil` samples it whole.
+  var tileSide: Int?
 }
 
 /// Where frames go as they are decoded.

@@ -13,14 +13,13 @@ struct FrameSink {
   /// The first frames of the result, and the last ones so far.
   private(set) var head: [Frame] = []
   private(set) var tail: [Frame] = []
+  /// Frames to remember at either end.
   private let reach: Int
 
   /// Checks the target before any work is done for it.
-  ///
-  /// - Parameter reach: Frames to remember at either end.
-  init(_ target: RenderTarget, work: ResolvedComposition, recipe: Recipe, reach: Int) throws {
+  init(_ target: RenderTarget, work: ResolvedComposition, recipe: Recipe) throws {
     self.work = work
-    self.reach = reach
+    reach = work.reach
     let empty = Clip(
       width: work.size.width, height: work.size.height, framesPerSecond: work.framesPerSecond,
       pixels: [])
@@ -34,6 +33,7 @@ struct FrameSink {
     case .file(let path, var options):
       options.recipe = recipe.json
       options.title = options.title ?? recipe.title
+      if try MediaFormat(path: path).holdsSound { options.sound = work.sound }
       writer = try ClipWriter(
         path: path, size: work.size, framesPerSecond: work.framesPerSecond, options: options)
     }

@@ -18,13 +18,15 @@ public struct EventRecord: Codable, Hashable, Sendable {
   public var secondsLeft: Double?
   /// Frames copied, encoded or decoded, and in all.
   public var frames, framesInAll: Int?
+  /// What is being sampled, a PNG in base64, if previews were asked for.
+  public var preview: String?
   /// Where the file is.
   public var path: String?
   /// How it was made.
   public var recipe: Recipe?
 
   enum CodingKeys: String, CodingKey {
-    case event, plan, message, code, step, steps, window, windows, frames, path, recipe
+    case event, plan, message, code, step, steps, window, windows, frames, path, preview, recipe
     case secondsLeft = "seconds_left"
     case framesInAll = "frames_in_all"
   }
@@ -50,6 +52,10 @@ public struct EventRecord: Codable, Hashable, Sendable {
       (step, steps) = (progress.index, progress.count)
       (window, windows) = (progress.window, progress.windowCount)
       secondsLeft = (progress.secondsLeft * 10).rounded() / 10
+      preview = progress.preview.flatMap { clip in
+        let sheet = ContactSheet(rows: [.init(clip)], columnCount: clip.frameCount, spacing: 0)
+        return try? Data(sheet.render().encoded(as: .png)).base64EncodedString()
+      }
     case .copying(let done, let count):
       self.init(event: "copying")
       (frames, framesInAll) = (done, count)

@@ -41,50 +41,39 @@ actor ModelActor {
   /// they come.
   func render(
     _ work: ResolvedComposition, plan: Plan, to target: RenderTarget, recipe: Recipe,
-    report: @escaping GenerationEvents.Report
+    resumes: Bool = false, report: @escaping GenerationEvents.Report
   ) throws {
     setThreads()
     let precision = work.sampling.precision
     // Now, not when it was asked for: what ran before may have taken or freed memory.
     try plan.requireMemory(
       for: work, model: model, isLoaded: networks?.precision == precision)
-    var sink = try FrameSink(target, work: work, recipe: recipe, reach: work.reach)
+    var sink = try FrameSink(target, work: work, recipe: recipe)
+    let rescued = try RescuedLatents(target, recipe: recipe, resumes: resumes)
     var pace = Pace(work: work, plan: plan)
-    var windowsBefore = 0
-    for (index, segment) in work.segments.enumerated() {
-      switch segment {
-      case .media(let part): try copy(part, of: work, into: &sink, report: report)
-      case .shot(let shot):
-        let around = try surroundings(ofShotAt: index, in: work, sink)
-        let encoder = ShotEncoder(
-          work: work, shot: shot, model: model, networks: try load(precision), device: device,
-          report: report)
-        let job = CanvasJob(
-          canvas: try encoder.canvas(around), prompts: shot.prompts.map(\.text),
-          negativePrompt: work.composition.negativePrompt, sampling: work.sampling,
-          windows: try shot.windows(model),
-          framesPerSecond: work.framesPerSecond / Double(shot.stride),
-          windowsBefore: windowsBefore, windowCount: plan.windowCount)
-        windowsBefore += job.windows.windows.count
-        let latents = try sample(job, pace: &pace, report: report)
-        var finisher = try ShotFinisher(shot, work: work, around: around)
-        let kept = try KeptLatents(
-          networks?.autoencoder.denormalized(latents.expandingDimension(at: 0)) ?? latents,
-          target: target, recipe: recipe)
-        do {
-          try decode(kept.latents, shot, &finisher, of: work, into: &sink, report: report)
-          if index == work.segments.count - 1 { report(try sink.finish(recipe)) }
-          kept.remove()
-        } catch is CancellationError {
-          kept.remove()
-          throw CancellationError()
-        } catch {
-          throw kept.explaining(error, model: model)
+    var windows = 0
+    do {
+      for (index, segment) in work.segments.enumerated() {
+        switch segment {
+        case .media(let part): try copy(part, of: work, into: &sink, report: report)
+        case .shot(let shot):
+          var maker = ShotMaker(
+            work: work, shot: shot, around: try surroundings(ofShotAt: index, in: work, sink),
+            model: model, networks: try load(precision), device: device, rescued: rescued,
+            windowCount: plan.windowCount, windowsBefore: windows, report: report)
+          let latents = try maker.latents(&pace)
+          windows = maker.windowsBefore
+          try maker.decode(latents, into: &sink)
         }
       }
+      report(try sink.finish(recipe))
+    } catch is CancellationError {
+      throw CancellationError()
+    } catch {
+      throw rescued.explaining(error)
     }
-    if case .media = work.segments.last { report(try sink.finish(recipe)) }
-    if plan.samplingOperations > 0 {
+    rescued.remove()
+    if plan.samplingOperations > 0 && !resumes {
       SpeedRecord.note(
         model, operations: plan.samplingOperations, seconds: pace.secondsSampled,
         precision: precision, threads: Engine.threadCount, device: device)
@@ -126,50 +115,6 @@ actor ModelActor {
       around.next.append(frame)
     }
     return around
-  }
-
-  /// Fills in a job's canvas: clean latents `[C, F, H, W]`, normalised.
-  func sample(
-    _ job: CanvasJob, pace: inout Pace, report: @escaping GenerationEvents.Report
-  ) throws -> Tensor {
-    let networks = try load(job.sampling.precision)
-    try Task.checkCancellation()
-    let start = ContinuousClock.now
-    let sampling = Sampling(
-      model: model, networks: networks, job: job, device: device, report: report)
-    let latents = try sampling.latents(&pace)
-    pace.secondsSampled += (.now - start).inSeconds
-    return latents
-  }
-
-  /// Decodes piece by piece: memory does not grow with the clip's length.
-  private func decode(
-    _ latents: Tensor, _ shot: ResolvedShot, _ finisher: inout ShotFinisher,
-    of work: ResolvedComposition, into sink: inout FrameSink, report: GenerationEvents.Report
-  ) throws {
-    let networks = try load(work.sampling.precision)
-    var stream = networks.autoencoder.decodingStream(computeType: networks.computeType)
-    let (_, _, frames, height, width) = latents.shape5
-    let chunk = Model.decodingChunk(height: height, width: width)
-    var index = 0
-    for start in stride(from: 0, to: frames, by: chunk) {
-      try Task.checkCancellation()
-      let pixels = try withTensorErrors {
-        withoutGradient { stream(latents.slice(2, start..<min(start + chunk, frames))) }
-      }
-      for offset in 0..<pixels.size(2) {
-        try Task.checkCancellation()
-        let bytes = pixels.squeezing(0).slice(1, offset..<offset + 1).pixelBytes
-        let frame = Frame(width: pixels.size(4), height: pixels.size(3), pixels: bytes)
-        for frame in try finisher.append(frame, at: index) { try sink.append(frame) }
-        index += 1
-      }
-      report(.decoding(frames: sink.count, of: max(sink.count, work.frameCount)))
-    }
-    let rest = try finisher.finish()
-    if rest.isEmpty { return }
-    for frame in rest { try sink.append(frame) }
-    report(.decoding(frames: sink.count, of: max(sink.count, work.frameCount)))
   }
 
   /// The thread count belongs to the calling thread, so it is set on this one.

@@ -9,6 +9,7 @@ struct Sampling {
   let networks: Networks
   let job: CanvasJob
   let device: Device
+  let rescued: RescuedLatents
   let report: GenerationEvents.Report
 
   /// The model with the request's texts, which are encoded once per clip.
@@ -41,11 +42,20 @@ struct Sampling {
     let denoiser = try denoiser()
     var finished: [Int: Tensor] = [:]
     for (number, window) in job.windows.windows.enumerated() {
-      let canvas = try job.canvas.window(window.frames, finished: finished)
-      let latents = try sample(canvas, window: number, denoiser: denoiser, pace: &pace)
-      for frame in window.new {
-        let index = frame - window.frames.lowerBound
-        finished[frame] = latents.slice(1, index..<index + 1).copied()
+      let shape = job.canvas.shape
+      let axes = [shape.channels, window.new.count, shape.height, shape.width]
+      let new: Tensor
+      if let kept = rescued.latents(ofWindow: job.windowsBefore + number, shape: axes) {
+        new = kept.moved(to: device)
+      } else {
+        let canvas = try job.canvas.window(window.frames, finished: finished)
+        let latents = try sample(canvas, window: number, denoiser: denoiser, pace: &pace)
+        let start = window.new.lowerBound - window.frames.lowerBound
+        new = latents.slice(1, start..<start + window.new.count)
+        try rescued.keep(new, ofWindow: job.windowsBefore + number)
+      }
+      for (index, frame) in window.new.enumerated() {
+        finished[frame] = new.slice(1, index..<index + 1).copied()
       }
     }
     return concatenate(
@@ -64,18 +74,30 @@ struct Sampling {
     let settings = job.sampling
     let start = job.windows.windows[window].frames.lowerBound
     let noise = canvas.noise(seed: settings.seed, firstFrame: start).moved(to: device)
+    let tiles = job.tileSide.map {
+      CanvasTile.covering(canvas.shape, side: $0, overlap: max(1, $0 / 4))
+    }
+    let tokens = try tiles?.first.map { try canvas.cut($0).shape.tokenCount }
     let sampler = settings.sampler.sampler
-    let schedule = try FlowMatchingSchedule(
-      stepCount: settings.stepCount, shift: model.shift(tokens: canvas.shape.tokenCount),
-      spacing: sampler.spacing)
+    let schedule = try model.schedule(
+      settings, tokens: tokens ?? canvas.shape.tokenCount, from: canvas.highestLevel)
+    guard let schedule else { return try canvas.noised(to: 0, with: noise) }
+    let denoise =
+      if let tiles {
+        try TiledDenoiser(canvas, tiles: tiles) { denoiser.denoise($0) }.callAsFunction
+      } else {
+        denoiser.denoise(canvas)
+      }
     var steps = try sampler.steps(
       on: canvas, noise: noise, seed: settings.seed, firstFrame: start, schedule: schedule,
-      denoise: denoiser.denoise(canvas))
+      denoise: denoise)
     let number = job.windowsBefore + window
+    // Steps at higher noise than the canvas has are not made.
+    let left = settings.stepCount - schedule.stepCount
     while true {
       try Task.checkCancellation()
       guard let step = try withTensorErrors({ try steps.next() }) else { break }
-      let index = number * settings.stepCount + step.index + 1
+      let index = number * settings.stepCount + left + step.index + 1
       report(
         .step(
           StepProgress(

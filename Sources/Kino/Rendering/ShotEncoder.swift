@@ -25,7 +25,7 @@ struct ShotEncoder {
   ///
   /// - Throws: What reading the sources throws, `CancellationError`, and errors of tensors.
   func canvas(_ around: Surroundings) throws -> Canvas {
-    let shape = try shot.latentShape(model, size: work.canvasSize)
+    let shape = try shot.latentShape(model, size: work.baseSize ?? work.canvasSize)
     let stretches = shot.promptStretches(model)
     guard shot.before + shot.after > 0 || !shot.guides.isEmpty else {
       return try Canvas(shape: shape, prompts: stretches)
@@ -183,7 +183,8 @@ struct ShotEncoder {
     try latents(leading: [history] + frames).slice(1, from: 1)
   }
 
-  private func encode(_ frames: [Frame], _ body: (Tensor) -> Tensor) throws -> Tensor {
+  /// Frames of any size to latents `[C, f, H, W]` of the canvas's, normalised.
+  func encode(_ frames: [Frame], _ body: (Tensor) -> Tensor) throws -> Tensor {
     try Task.checkCancellation()
     let scaled = try frames.map { try $0.resized(to: work.canvasSize, fit: work.canvasFit) }
     let pixels = Clip(frames: scaled, framesPerSecond: 1).tensor.moved(to: device)

@@ -8,7 +8,8 @@ struct PlanCommand: AsyncParsableCommand {
       PlanVerb<GenerateArguments>.self, PlanVerb<ImageArguments>.self,
       PlanVerb<AnimateArguments>.self, PlanVerb<ExtendArguments>.self, PlanVerb<LoopArguments>.self,
       PlanVerb<ConnectArguments>.self, PlanVerb<EditArguments>.self,
-      PlanVerb<ReverseArguments>.self, PlanVerb<UpscaleArguments>.self,
+      PlanVerb<StoryboardArguments>.self, PlanVerb<ReverseArguments>.self,
+      PlanVerb<UpscaleArguments>.self,
     ])
 }
 
@@ -22,8 +23,10 @@ struct PlanVerb<Arguments: VerbArguments>: AsyncParsableCommand {
   @OptionGroup var making: MakingOptions
 
   func run() async throws {
-    let plan = try await arguments.shared.model.studio()
-      .plan(try arguments.complete(), arguments.shared.settings)
-    ProgressDisplay(making.output.display).show(plan)
+    let display = ProgressDisplay(making.output.display)
+    let (composition, warnings) = try await arguments.complete()
+    for warning in warnings { display.warn(warning) }
+    display.show(
+      try await arguments.shared.model.studio().plan(composition, arguments.shared.settings))
   }
 }

@@ -129,6 +129,26 @@ struct Edit: VerbCommand {
   @OptionGroup var making: MakingOptions
 }
 
+struct StoryboardArguments: VerbArguments {
+  static let verb = Verb.storyboard
+  static let abstract = "Make a clip of several shots, described in a file."
+
+  @Argument(help: "The storyboard, a .yaml file; see docs/storyboard.md.")
+  var file: String
+  @OptionGroup var shared: SharedOptions
+
+  var composition: Composition {
+    get throws { try Storyboard.composition(contentsOf: URL(fileURLWithPath: file)) }
+  }
+
+  var stem: String { URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent }
+}
+
+struct StoryboardCommand: VerbCommand {
+  @OptionGroup var arguments: StoryboardArguments
+  @OptionGroup var making: MakingOptions
+}
+
 struct ReverseArguments: VerbArguments {
   static let verb = Verb.reverse
   static let abstract = "Put the frames of a clip in the opposite order."

@@ -16,24 +16,37 @@ protocol VerbArguments: ParsableArguments {
 }
 
 extension VerbArguments {
-  /// The composition with the options that all verbs have.
-  func complete() throws -> Composition {
+  /// The composition with the options that all verbs have, and any warnings about its words.
+  func complete() async throws -> (composition: Composition, warnings: [String]) {
     var composition = try composition
-    composition.negativePrompt = shared.sampling.negative ?? ""
+    composition.negativePrompt = shared.sampling.negative ?? composition.negativePrompt
     composition.size = composition.size ?? shared.size.size
-    composition.framesPerSecond = shared.fps
-    composition.fit = shared.fit
-    return composition
+    composition.framesPerSecond = shared.fps?.framesPerSecond ?? composition.framesPerSecond
+    composition.fit = shared.fit ?? composition.fit
+    composition.keepsSound = !shared.noSound
+    try composition.updateShots { shot in
+      for index in shot.prompts.indices where shot.prompts[index].text == "-" {
+        shot.prompts[index].text = try StandardInput.text()
+      }
+    }
+    guard shared.expand else { return (composition, []) }
+    return try await Expansion(model: shared.model.source)
+      .expanded(composition, seed: shared.sampling.seed ?? 0)
   }
 }
 
 /// The options of all verbs.
 struct SharedOptions: ParsableArguments {
   @OptionGroup var size: SizeOption
-  @Option(help: "Frames per second of the result; without it, those of the source.")
-  var fps: Double?
+  @Option(
+    help: "Frames per second of the result, such as 24 or 30000/1001; without it, the source's.")
+  var fps: FrameRate?
   @Option(help: "How a source of another shape is laid into the result: crop, pad or stretch.")
-  var fit: FitMode = .crop
+  var fit: FitMode?
+  @Flag(help: "Leave the sound of sources out.")
+  var noSound = false
+  @Flag(help: "Turn a short prompt into the description that the model was trained on.")
+  var expand = false
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var model: ModelOptions
 
@@ -57,39 +70,11 @@ extension VerbCommand {
   }
 
   func run() async throws {
+    let (composition, warnings) = try await arguments.complete()
+    let display = ProgressDisplay(making.output.display)
+    for warning in warnings { display.warn(warning) }
     try await making.make(
-      try arguments.complete(), arguments.shared.settings, stem: arguments.stem,
+      composition, arguments.shared.settings, stem: arguments.stem,
       on: try await arguments.shared.model.studio())
-  }
-}
-
-/// Where the result of a verb goes.
-struct MakingOptions: ParsableArguments {
-  @Option(help: "Also write a sheet of six frames, a .png or .jpg picture.")
-  var sheet: String?
-  @OptionGroup var output: OutputOptions
-
-  /// Makes a composition into a file.
-  func make(
-    _ composition: Composition, _ settings: SamplingSettings, stem: String, on studio: Studio
-  ) async throws {
-    let path = output.output ?? stem + (composition.verb == .image ? ".png" : ".mp4")
-    let options = WriteOptions(overwrite: output.overwrite)
-    if let sheet { try ContactSheet.check(sheet, options) }
-    let display = ProgressDisplay(output.display)
-    let events = studio.events(of: composition, settings, writingTo: path, options)
-    if let file = try await display.follow(events), let sheet {
-      try ContactSheet(rows: [.init(file.highlights, label: file.recipe.title)])
-        .render().write(to: sheet, options)
-      display.wrote(sheet)
-    }
-  }
-}
-
-extension ContactSheet {
-  /// Finds out before any work whether a sheet can be written.
-  static func check(_ path: String, _ options: WriteOptions) throws {
-    try ClipWriter(path: path, size: FrameSize(16, 16), framesPerSecond: 25, options: options)
-      .cancel()
   }
 }

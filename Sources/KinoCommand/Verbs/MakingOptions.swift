@@ -1,0 +1,116 @@
+import ArgumentParser
+import Foundation
+import Kino
+
+/// Where the result of a verb goes, and how it is shown while it is made.
+struct MakingOptions: ParsableArguments {
+  @Option(help: "Also write a sheet of six frames a result, a .png or .jpg picture.")
+  var sheet: String?
+  @Option(help: "Make this many results, with seeds in a row.")
+  var count = 1
+  @Option(help: "Write a small picture of what is being sampled, a .png or .jpg, at every step.")
+  var preview: String?
+  @Flag(help: "Go on with what an earlier try at the same file left unfinished.")
+  var resume = false
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    guard 1...1000 ~= count else { throw ValidationError("--count must be in 1...1000.") }
+    guard output.output == "-" else { return }
+    if count > 1 { throw ValidationError("--count writes several files; name one with --output.") }
+    if output.display.json {
+      throw ValidationError("--output - and --json would mix on one stream.")
+    }
+    if resume { throw ValidationError("--resume needs a file; --output - leaves none.") }
+  }
+
+  /// Makes a composition into a file, or several.
+  func make(
+    _ composition: Composition, _ settings: SamplingSettings, stem: String, on studio: Studio
+  ) async throws {
+    let options = WriteOptions(overwrite: output.overwrite)
+    for picture in [sheet, preview].compactMap(\.self) { try ContactSheet.check(picture, options) }
+    let display = ProgressDisplay(output.display, preview: preview)
+    var settings = settings
+    settings.previewInterval = display.showsPreviews ? 1 : 0
+    let first = settings.seed ?? (count > 1 ? UInt64.random(in: 0..<1 << 32) : nil)
+    var rows: [ContactSheet.Row] = []
+    for index in 0..<count {
+      settings.seed = first.map { $0 &+ UInt64(index) }
+      let target = try Target(
+        output.output, composition, stem: stem, index: count > 1 ? index : nil)
+      let events = studio.events(
+        of: composition, settings, writingTo: target.path, options, resumes: resume)
+      guard let file = try await display.follow(events, isShown: !target.isStream) else { continue }
+      try target.deliver()
+      rows.append(.init(file.highlights, label: label(file.recipe)))
+    }
+    if let sheet, !rows.isEmpty {
+      try ContactSheet(rows: rows).render().write(to: sheet, options)
+      display.wrote(sheet)
+    }
+  }
+
+  private func label(_ recipe: Recipe) -> String {
+    count > 1 ? "\(recipe.title) (seed \(recipe.settings.seed ?? 0))" : recipe.title
+  }
+}
+
+/// Where one result is written: its file, or one that goes to standard output and away.
+private struct Target {
+  let path: String
+  let isStream: Bool
+
+  init(_ output: String?, _ composition: Composition, stem: String, index: Int?) throws {
+    let format = composition.verb == .image ? ".png" : ".mp4"
+    isStream = output == "-"
+    if isStream {
+      let folder = try FileManager.default.url(
+        for: .itemReplacementDirectory, in: .userDomainMask,
+        appropriateFor: FileManager.default.temporaryDirectory, create: true)
+      path = folder.appendingPathComponent("result" + format).path
+      return
+    }
+    let plain = output ?? stem + format
+    guard let index else {
+      path = plain
+      return
+    }
+    let url = URL(fileURLWithPath: plain)
+    let name = url.deletingPathExtension().lastPathComponent + "-\(index + 1)."
+    let folder = (plain as NSString).deletingLastPathComponent
+    path = (folder as NSString).appendingPathComponent(name + url.pathExtension)
+  }
+
+  /// Sends the file on, if it is for standard output.
+  func deliver() throws {
+    guard isStream else { return }
+    let url = URL(fileURLWithPath: path)
+    defer { try? FileManager.default.removeItem(at: url.deletingLastPathComponent()) }
+    let file = try FileHandle(forReadingFrom: url)
+    defer { try? file.close() }
+    while let piece = try file.read(upToCount: 1 << 20), !piece.isEmpty {
+      try FileHandle.standardOutput.write(contentsOf: piece)
+    }
+  }
+}
+
+extension ContactSheet {
+  /// Finds out before any work whether a sheet can be written.
+  static func check(_ path: String, _ options: WriteOptions) throws {
+    try ClipWriter(path: path, size: FrameSize(16, 16), framesPerSecond: 25, options: options)
+      .cancel()
+  }
+}
+
+/// Text that is piped in.
+enum StandardInput {
+  /// All of it, as UTF-8, up to a prompt's limit.
+  static func text() throws -> String {
+    let data = try FileHandle.standardInput.read(upToCount: Limits.promptLength * 4 + 1) ?? Data()
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw ValidationError("Standard input is not UTF-8 text.")
+    }
+    return text
+  }
+}
