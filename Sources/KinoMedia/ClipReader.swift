@@ -51,7 +51,9 @@ public final class ClipReader {
     try MediaFile.check(
       width: natural.width, height: natural.height, limit: options.pixelLimit, path: path)
     size = options.size ?? natural
-    info = MediaInfo(file: file, size: natural, first: first.buffer, origin: decoder.origin ?? 0)
+    info = MediaInfo(
+      file: file, size: natural, first: first.buffer, origin: decoder.origin ?? 0,
+      orientation: Self.orientation(first, file))
     sampler = FrameSampler(
       decoder.file, options, rate: rate, from: index, first: opened.current,
       source: decoder.next)

@@ -306,6 +306,29 @@ import Testing
     #expect(try !MediaInfo.probe(Samples.fixture("upright.mp4")).hasAudio)
   }
 
+  @Test(arguments: [
+    ("upright.mp4", 0, "BT.709, limited range"), ("rotated90.mp4", 90, "BT.709, limited range"),
+    ("rotated180.mp4", 180, "BT.709, limited range"),
+    ("rotated270.mp4", 270, "BT.709, limited range"), ("full601.mp4", 0, "BT.601, full range"),
+    ("full601-untagged.mp4", 0, "matrix untagged, taken as BT.601; full range"),
+    ("exif6.jpg", 90, "BT.601, full range"), ("alpha.png", 0, "RGB"),
+    ("sound.mp4", 0, "untagged, taken as BT.601, limited range"),
+    ("changing.h264", 0, "BT.709, limited range"), ("gray16.png", 0, "gray, full range"),
+  ])
+  func `how pictures are turned and coloured is told`(
+    name: String, degrees: Int, colors: String
+  ) throws {
+    let info = try MediaInfo.probe(Samples.fixture(name))
+    #expect(info.rotationDegrees == degrees && !info.isMirrored)
+    #expect(info.colors.description == colors)
+  }
+
+  @Test func `tracks that are neither shown nor heard are told`() throws {
+    let info = try MediaInfo.probe(Samples.fixture("tracks.mp4"))
+    #expect(info.ignoredTracks == ["audio aac", "subtitle mov_text", "video mjpeg (cover)"])
+    #expect(try MediaInfo.probe(Samples.fixture("sound.mp4")).ignoredTracks.isEmpty)
+  }
+
   @Test func `a still picture is one frame at any rate`() throws {
     for rate in [1.0, 16, 120] {
       let clip = try Clip.read(
