@@ -37,6 +37,9 @@ ff -ss 0.25 -i sound.mp4 -map 0:v -c copy $exact edit.mp4
 ff -f lavfi -i "$levels" -vf "scale=in_range=full:out_range=limited,format=yuv420p,fps=25" -c:v mpeg2video -q:v 2 \
   -bf 2 $exact -f mpeg film.mpg
 
+# Edit lists in both tracks: pictures are shown from frame 3 on, sound is heard from 0.25 s on.
+ff -ss 0.25 -i sweep.mp4 -c copy $exact sweep-edit.mp4
+
 # Four quarters: red green / blue white, 48x32, and what the tag makes of it.
 quarters="color=red:s=24x16:r=5:d=0.4[r];color=lime:s=24x16:r=5:d=0.4[g];\
 color=blue:s=24x16:r=5:d=0.4[b];color=white:s=24x16:r=5:d=0.4[w];[r][g]hstack[t];[b][w]hstack[u];\
