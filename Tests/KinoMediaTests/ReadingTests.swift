@@ -266,6 +266,18 @@ import Testing
     #expect(white == Frame(width: 32, height: 32, color: .white))
   }
 
+  @Test(arguments: ["clear.webm", "clear8.webm"])
+  func `transparent video shows the background`(name: String) throws {
+    let clip = try Clip.read(Samples.fixture(name))
+    #expect(clip.frameCount == 5)
+    for frame in clip.frames {
+      #expect(distance(frame[x: 4, y: 16], .white) <= 6)
+      #expect(distance(frame[x: 26, y: 16], .black) <= 6)
+    }
+    #expect(try ClipReader.presentedFrameCount(Samples.fixture(name)) == 5)
+    #expect(try Clip.readEnd(Samples.fixture(name), frames: 2) == clip[3...])
+  }
+
   @Test func `footage that is read and written again and again keeps its colours`() throws {
     let folder = try Folder()
     let color = Color(red: 180, green: 120, blue: 60)

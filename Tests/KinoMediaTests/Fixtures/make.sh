@@ -131,6 +131,11 @@ g='if(lt(hypot(X-15.5,Y-15.5),8),255,0)':b=255:a='if(lt(hypot(X-15.5,Y-15.5),8),
 ff -f lavfi -i "$quarters" -frames:v 1 -vf "split[a][b];[a]palettegen=max_colors=8[p];[b][p]paletteuse=dither=none" \
   $exact palette.png
 
+# Transparent video: white on the left, magenta under clear pixels on the right.
+half="color=black:s=32x32:r=10:d=0.5,format=rgba,geq=r=255:g='if(lt(X,16),255,0)':b=255:a='if(lt(X,16),255,0)'"
+ff -f lavfi -i "$half,format=yuva420p" -c:v libvpx-vp9 -auto-alt-ref 0 $exact clear.webm
+ff -f lavfi -i "$half,format=yuva420p" -c:v libvpx -auto-alt-ref 0 $exact clear8.webm
+
 # CMYK, which ffmpeg can't write (Pillow does).
 python3 -c 'from PIL import Image; Image.open("quarters.bmp").convert("CMYK").save("cmyk.jpg", quality=95, subsampling=0)'
 
