@@ -57,7 +57,7 @@ extension Clip {
     let count = try ClipReader.presentedFrameCount(path, options)
     let first = max(0, count - frames)
     let reader = try ClipReader(path: path, options: options, from: first)
-    let end = try reader.readAll(path, expecting: count - first)
+    let end = try reader.readAll(expecting: count - first)
     if end.frameCount == count - first, end.frameCount > 0, reader.isWhole { return end }
     // Damage: what comes after it may depend on where reading began.
     let whole = try ClipReader(path: path, options: options)
@@ -65,6 +65,7 @@ extension Clip {
     while let frame = try whole.next() {
       if last.count == frames { last.removeFirst() }
       last.append(frame)
+      try whole.checkMemory(last.count)
     }
     guard !last.isEmpty else {
       throw MediaError.nothingShown(path, at: options.startSeconds)

@@ -51,7 +51,9 @@ public final class ClipReader {
     try MediaFile.check(
       width: natural.width, height: natural.height, limit: options.pixelLimit, path: path)
     size = options.size ?? natural
-    info = MediaInfo(file: file, size: natural, first: first.buffer, origin: decoder.origin ?? 0)
+    info = MediaInfo(
+      file: file, size: natural, first: first.buffer, origin: decoder.origin ?? 0,
+      orientation: Self.orientation(first, file))
     sampler = FrameSampler(
       decoder.file, options, rate: rate, from: index, first: opened.current,
       source: decoder.next)
@@ -137,24 +139,28 @@ public final class ClipReader {
 
 extension ClipReader {
   /// Reads what is left into memory.
-  func readAll(_ path: String, expecting count: Int) throws -> Clip {
+  func readAll(expecting count: Int) throws -> Clip {
     var clip = Clip(
       width: size.width, height: size.height, framesPerSecond: framesPerSecond, pixels: [])
     // What the file states may be wrong by any amount: believe it up to 1 GiB.
     let most = min(1 << 30, options.byteLimit) / (size.pixelCount * 3)
     clip.reserveCapacity(min(count, most))
     while let frame = try next() {
-      guard clip.pixels.count + frame.pixels.count <= options.byteLimit else {
-        throw MediaError(
-          .tooLarge, path: path,
-          details: """
-            The clip needs more than \(options.byteLimit) bytes of memory; read a part, a smaller \
-            size or a lower rate, or stream it with ClipReader.
-            """)
-      }
+      try checkMemory(clip.frameCount + 1)
       clip.append(frame)
     }
     return clip
+  }
+
+  /// Refuses to hold more frames than `byteLimit` allows.
+  func checkMemory(_ frameCount: Int) throws {
+    guard frameCount * size.pixelCount * 3 > options.byteLimit else { return }
+    throw MediaError(
+      .tooLarge, path: decoder.file.path,
+      details: """
+        The clip needs more than \(options.byteLimit) bytes of memory; read a part, a smaller size or a \
+        lower rate, or stream it with ClipReader.
+        """)
   }
 }
 
@@ -169,7 +175,7 @@ extension Clip {
   ///   `startSeconds`, and `tooLarge` if the result would be over `byteLimit`.
   public static func read(_ path: String, _ options: ReadOptions = ReadOptions()) throws -> Clip {
     let reader = try ClipReader(path: path, options: options)
-    let clip = try reader.readAll(path, expecting: reader.expectedFrameCount)
+    let clip = try reader.readAll(expecting: reader.expectedFrameCount)
     guard clip.frameCount > 0 else {
       throw MediaError.nothingShown(path, at: options.startSeconds)
     }

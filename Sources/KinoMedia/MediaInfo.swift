@@ -17,8 +17,17 @@ public struct MediaInfo: Hashable, Sendable {
   public let pixelFormat: String
   /// FFmpeg's short name of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
   public let container: String
-  /// The sound tracks, in the order of the file.
+  /// How far stored pictures are turned clockwise to be shown, in degrees: 0, 90, 180 or 270.
+  public let rotationDegrees: Int
+  /// Whether stored pictures are mirrored to be shown.
+  public let isMirrored: Bool
+  /// How colours are stored, and whether the file says so.
+  public let colors: ColorTags
+  /// The sound tracks; the first is the one that ``WriteOptions/sound`` takes.
   public let soundTracks: [SoundTrack]
+  /// The tracks that are neither shown nor heard, such as `video mjpeg (cover)` or
+  /// `subtitle mov_text`, in the order of the file.
+  public let ignoredTracks: [String]
   /// The texts stored with the file, under lower-case keys.
   public let metadata: [String: String]
 
@@ -43,7 +52,9 @@ public struct MediaInfo: Hashable, Sendable {
   }
 
   /// Takes a file whose first picture is shown at `origin`, in seconds on the container's clock.
-  init(file: MediaFile, size: FrameSize, first: FrameBuffer, origin: Double) {
+  init(
+    file: MediaFile, size: FrameSize, first: FrameBuffer, origin: Double, orientation: Orientation
+  ) {
     width = size.width
     height = size.height
     frameRate = file.frameRate
@@ -56,12 +67,28 @@ public struct MediaInfo: Hashable, Sendable {
     codec = String(cString: avcodec_get_name(file.stream.pointee.codecpar.pointee.codec_id))
     pixelFormat = PixelTraits(first.format).name
     container = file.formatName
-    soundTracks = file.streams.compactMap { SoundTrack(stream: $0, file: file, origin: origin) }
+    rotationDegrees = orientation.degrees
+    isMirrored = orientation.isMirrored
+    colors = ColorTags(first.pointer.pointee, isStill: file.isPictureFormat)
+    let heard = file.soundStream
+    let others = file.streams.filter { $0 != heard && $0 != file.stream }
+    soundTracks = ((heard.map { [$0] } ?? []) + others).compactMap {
+      SoundTrack(stream: $0, file: file, origin: origin)
+    }
+    ignoredTracks = others.map(Self.describe)
     var texts = Self.texts(first.pointer.pointee.metadata)
     texts.merge(Self.texts(file.stream.pointee.metadata)) { $1 }
     texts.merge(Self.texts(file.context.pointee.metadata)) { $1 }
     if let comment = PictureComment.read(from: file.source) { texts["comment"] = comment }
     metadata = texts
+  }
+
+  private static func describe(_ stream: UnsafeMutablePointer<AVStream>) -> String {
+    let parameters = stream.pointee.codecpar.pointee
+    let kind = av_get_media_type_string(parameters.codec_type).map { String(cString: $0) } ?? "data"
+    let isCover = stream.pointee.disposition & Int32(AV_DISPOSITION_ATTACHED_PIC) != 0
+    let codec = String(cString: avcodec_get_name(parameters.codec_id))
+    return "\(kind) \(codec)" + (isCover ? " (cover)" : "")
   }
 
   private static func texts(_ dictionary: OpaquePointer?) -> [String: String] {

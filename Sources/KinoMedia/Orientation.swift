@@ -25,6 +25,15 @@ struct Orientation: Hashable {
     }
   }
 
+  /// How far it turns clockwise, in degrees: 0, 90, 180 or 270.
+  var degrees: Int {
+    if transposes { return flipsHorizontally ? 90 : 270 }
+    return flipsVertically ? 180 : 0
+  }
+
+  /// Whether the turned picture is mirrored, left to right or top to bottom.
+  var isMirrored: Bool { (flipsHorizontally == flipsVertically) == transposes }
+
   func apply(to size: FrameSize) -> FrameSize { transposes ? size.transposed : size }
 
   func apply(to frame: Frame) -> Frame {

@@ -63,6 +63,7 @@ final class WebPSink: FrameSink {
       bytes = try PictureCoder.encode(first, format: .webp, quality: options.quality)
     } else {
       try animation?.encode(nil, collect)
+      setEnd(Int((rate.seconds(ofFrame: frameCount) * 1000).rounded()))
     }
     try file.write(PictureComment.inserted(options.recipe, into: bytes, of: .webp))
   }
@@ -71,6 +72,27 @@ final class WebPSink: FrameSink {
     let picture = try PictureCoder.picture(frame, as: .rgb(frame.size, format: AV_PIX_FMT_BGRA))
     picture.pointer.pointee.pts = Int64((rate.seconds(ofFrame: index) * 1000).rounded())
     try animation?.encode(picture, collect)
+  }
+
+  /// Gives the last frame its duration, which the encoder can't know, so that the animation is
+  /// `milliseconds` long.
+  private func setEnd(_ milliseconds: Int) {
+    var (offset, start) = (12, 0)
+    var last: (place: Int, start: Int)?
+    while offset + 24 <= bytes.count {
+      if bytes[offset..<offset + 4].elementsEqual("ANMF".utf8) {
+        // Four numbers of three bytes for the frame's place and size come first.
+        last = (offset + 20, start)
+        start += PictureHeader.little(bytes, offset + 20, 3)
+      }
+      let count = PictureHeader.little(bytes, offset + 4, 4)
+      offset += 8 + count + count % 2
+    }
+    guard let last, (1..<1 << 24).contains(milliseconds - last.start) else { return }
+    for index in 0..<3 {
+      bytes[last.place + index] = UInt8(
+        truncatingIfNeeded: (milliseconds - last.start) >> (8 * index))
+    }
   }
 
   private func collect(_ packet: UnsafeMutablePointer<AVPacket>) {

@@ -105,12 +105,26 @@ final class StreamDecoder: FrameSource {
     return true
   }
 
+  /// FFmpeg's own decoders of VP8 and VP9 drop the transparency that libvpx's know.
+  private static func decoder(
+    of stream: UnsafeMutablePointer<AVStream>, _ identifier: AVCodecID
+  ) -> UnsafePointer<AVCodec>? {
+    let names = [AV_CODEC_ID_VP8.rawValue: "libvpx", AV_CODEC_ID_VP9.rawValue: "libvpx-vp9"]
+    let alpha = av_dict_get(stream.pointee.metadata, "alpha_mode", nil, 0)
+    if let name = names[identifier.rawValue], let value = alpha?.pointee.value,
+      String(cString: value) == "1", let decoder = avcodec_find_decoder_by_name(name)
+    {
+      return decoder
+    }
+    return avcodec_find_decoder(identifier)
+  }
+
   private static func openCodec(
     _ file: MediaFile, _ stream: UnsafeMutablePointer<AVStream>, pixelLimit: Int
   ) throws -> UnsafeMutablePointer<AVCodecContext> {
     let parameters = stream.pointee.codecpar
     let identifier = parameters?.pointee.codec_id ?? AV_CODEC_ID_NONE
-    guard let parameters, let decoder = avcodec_find_decoder(identifier) else {
+    guard let parameters, let decoder = decoder(of: stream, identifier) else {
       let name = String(cString: avcodec_get_name(identifier))
       throw MediaError(
         .unsupported, path: file.path,

@@ -52,32 +52,29 @@ final class WebPAnimation {
   var duration: Int { durations.reduce(0, +) }
 
   /// The rate at which a constant-rate copy shows every frame.
+  ///
+  /// Encoders round times to milliseconds and make one frame of equal ones: the lowest usual rate is
+  /// meant at which every frame begins with a frame.
   var frameRate: FrameRate {
     let average = 1000 * Double(durations.count) / Double(max(1, duration))
-    // Times are rounded to milliseconds: the roundest rate that gives them is meant.
-    let likely = [average.rounded(), average.rounded(.up) * 1000 / 1001, average]
+    let usual = (1...60).flatMap { [Double($0) - 0.5, Double($0), Double($0) * 1000 / 1001] }
+    let likely = usual.filter { $0 > average - 0.05 }
     for tolerance in [0.51, 1] {
       for rate in likely.compactMap({ FrameRate($0) }) where gives(rate, within: tolerance) {
         return rate
       }
     }
-    let divisor = durations.reduce(0) { first, second in
-      var (divisor, rest) = (first, second)
-      while rest > 0 { (divisor, rest) = (rest, divisor % rest) }
-      return divisor
-    }
-    if divisor >= 20, let rate = FrameRate(1000 / Double(divisor)) { return rate }
     return FrameRate(average) ?? FrameRate(25)
   }
 
-  /// Whether every frame begins where a rate says, within so many milliseconds.
+  /// Whether every frame begins at one of a rate, within so many milliseconds.
   private func gives(_ rate: FrameRate, within tolerance: Double) -> Bool {
-    var start = 0
-    for (index, duration) in durations.enumerated() {
-      guard abs(Double(start) - 1000 * rate.seconds(ofFrame: index)) <= tolerance else {
-        return false
-      }
-      start += duration
+    let interval = 1000 * rate.seconds(ofFrame: 1)
+    var start = 0.0
+    for duration in durations {
+      let distance = abs(start - (start / interval).rounded() * interval)
+      guard distance <= tolerance, Double(duration) > interval / 2 else { return false }
+      start += Double(duration)
     }
     return true
   }

@@ -23,6 +23,19 @@ import Testing
     #expect(try Clip.readEnd(path, frames: 2) == read[7...])
   }
 
+  @Test func `Frames that stand still are not lost in an animated WebP`() throws {
+    let shown = [0, 0, 0, 1, 2, 2, 3, 3, 3, 3]
+    for rate in [12, 16, 24, 29.97] {
+      let clip = Clip(frames: shown.map { Samples.frame(phase: $0) }, framesPerSecond: rate)
+      let path = folder.file("\(rate).webp")
+      try clip.write(to: path, WriteOptions(quality: 100))
+      let read = try Clip.read(path, ReadOptions(framesPerSecond: rate))
+      #expect(read.frames.elementsEqual(clip.frames), "\(rate)")
+      // Ten frames in milliseconds do not tell 29.97 from 30.
+      #expect(abs(try MediaInfo.probe(path).framesPerSecond - rate) < 0.05, "\(rate)")
+    }
+  }
+
   @Test func `A lossy animated WebP stays close, also in parts and at other sizes`() throws {
     let clip = Samples.clip(frameCount: 12)
     try clip.write(to: folder.file("a.webp"))

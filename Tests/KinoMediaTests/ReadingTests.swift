@@ -266,6 +266,18 @@ import Testing
     #expect(white == Frame(width: 32, height: 32, color: .white))
   }
 
+  @Test(arguments: ["clear.webm", "clear8.webm"])
+  func `transparent video shows the background`(name: String) throws {
+    let clip = try Clip.read(Samples.fixture(name))
+    #expect(clip.frameCount == 5)
+    for frame in clip.frames {
+      #expect(distance(frame[x: 4, y: 16], .white) <= 6)
+      #expect(distance(frame[x: 26, y: 16], .black) <= 6)
+    }
+    #expect(try ClipReader.presentedFrameCount(Samples.fixture(name)) == 5)
+    #expect(try Clip.readEnd(Samples.fixture(name), frames: 2) == clip[3...])
+  }
+
   @Test func `footage that is read and written again and again keeps its colours`() throws {
     let folder = try Folder()
     let color = Color(red: 180, green: 120, blue: 60)
@@ -304,6 +316,29 @@ import Testing
     #expect(try Clip.read(Samples.fixture("cover.mp3")).frameCount == 1)
     #expect(try MediaInfo.probe(Samples.fixture("sound.mp4")).hasAudio)
     #expect(try !MediaInfo.probe(Samples.fixture("upright.mp4")).hasAudio)
+  }
+
+  @Test(arguments: [
+    ("upright.mp4", 0, "BT.709, limited range"), ("rotated90.mp4", 90, "BT.709, limited range"),
+    ("rotated180.mp4", 180, "BT.709, limited range"),
+    ("rotated270.mp4", 270, "BT.709, limited range"), ("full601.mp4", 0, "BT.601, full range"),
+    ("full601-untagged.mp4", 0, "matrix untagged, taken as BT.601; full range"),
+    ("exif6.jpg", 90, "BT.601, full range"), ("alpha.png", 0, "RGB"),
+    ("sound.mp4", 0, "untagged, taken as BT.601, limited range"),
+    ("changing.h264", 0, "BT.709, limited range"), ("gray16.png", 0, "gray, full range"),
+  ])
+  func `how pictures are turned and coloured is told`(
+    name: String, degrees: Int, colors: String
+  ) throws {
+    let info = try MediaInfo.probe(Samples.fixture(name))
+    #expect(info.rotationDegrees == degrees && !info.isMirrored)
+    #expect(info.colors.description == colors)
+  }
+
+  @Test func `tracks that are neither shown nor heard are told`() throws {
+    let info = try MediaInfo.probe(Samples.fixture("tracks.mp4"))
+    #expect(info.ignoredTracks == ["audio aac", "subtitle mov_text", "video mjpeg (cover)"])
+    #expect(try MediaInfo.probe(Samples.fixture("sound.mp4")).ignoredTracks.isEmpty)
   }
 
   @Test func `a still picture is one frame at any rate`() throws {

@@ -19,6 +19,16 @@ import Testing
     #expect(comparison.ssim > 0.98)
   }
 
+  @Test func `Footage without noise stays above 40 dB when it is read and written again`() throws {
+    // Quality 10 stands for footage, the standard quality for Kino's own.
+    try Samples.clip(width: 128, height: 96).write(
+      to: folder.file("source.mp4"), WriteOptions(crf: 10))
+    let source = try Clip.read(folder.file("source.mp4"))
+    try source.write(to: folder.file("kept.mp4"))
+    let kept = ClipComparison(source, try Clip.read(folder.file("kept.mp4")))
+    #expect(kept.framePSNRs.allSatisfy { $0 > 40 }, "\(kept.psnr)")
+  }
+
   @Test func `PNG is exact`() throws {
     let frame = Samples.frame(width: 37, height: 23)
     try frame.write(to: folder.file("a.png"))

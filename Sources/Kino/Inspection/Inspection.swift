@@ -29,7 +29,7 @@ public struct Inspection: Sendable, CustomStringConvertible {
     } else if path.hasSuffix(".safetensors") || path.hasSuffix(".safetensors.index.json") {
       try addWeights(WeightSet(at: url))
     } else {
-      try addMedia(MediaInfo.probe(path))
+      try addMedia(MediaInfo.probe(path), path)
     }
   }
 
@@ -51,15 +51,52 @@ public struct Inspection: Sendable, CustomStringConvertible {
 
   // MARK: - Clips
 
-  private mutating func addMedia(_ info: MediaInfo) throws {
+  private mutating func addMedia(_ info: MediaInfo, _ path: String) throws {
     add("kind", .string(info.durationSeconds > 0 ? "clip" : "picture"))
     add("size", .string("\(info.width)x\(info.height)"))
-    if info.durationSeconds > 0 {
-      add("frames", .integer(info.frameCount))
-      add("frames_per_second", .number(info.framesPerSecond))
-      add("seconds", .number(info.durationSeconds))
+    if info.rotationDegrees != 0 || info.isMirrored {
+      let turn = "\(info.rotationDegrees) degrees clockwise"
+      add("rotation", .string(turn + (info.isMirrored ? " and mirrored, applied" : ", applied")))
     }
+    if info.durationSeconds > 0 { try addTime(info, path) }
     add("codec", .string("\(info.codec) \(info.pixelFormat)"))
+    add("colors", .string(info.colors.description))
+    if let sound = info.soundTracks.first { add("sound", .string(Self.describe(sound))) }
+    if !info.ignoredTracks.isEmpty {
+      add("ignored_tracks", .string(info.ignoredTracks.joined(separator: ", ")))
+    }
+    addRecipe(info)
+  }
+
+  /// What will be seen: not how many frames are stored, but how many are shown.
+  private mutating func addTime(_ info: MediaInfo, _ path: String) throws {
+    let count = try ClipReader.presentedFrameCount(path)
+    add("frames", .integer(count))
+    add("frames_per_second", .number(info.framesPerSecond))
+    if info.frameRate.denominator > 1 { add("rate", .string(info.frameRate.description)) }
+    add("seconds", .number(info.frameRate.seconds(ofFrame: count)))
+  }
+
+  private static func describe(_ sound: SoundTrack) -> String {
+    let channels =
+      switch sound.channelCount {
+      case 1: "mono"
+      case 2: "stereo"
+      default: "\(sound.channelCount) channels"
+      }
+    var text = "\(sound.codec), \(sound.sampleRate) Hz, \(channels)"
+    if sound.durationSeconds > 0 {
+      text += String(format: ", %.3f s", sound.durationSeconds)
+    }
+    // Less is the block of silence that some containers keep in front.
+    if abs(sound.startSeconds) >= 0.1 {
+      let place = sound.startSeconds > 0 ? "after" : "before"
+      text += String(format: ", begins %.3f s ", abs(sound.startSeconds)) + place + " the pictures"
+    }
+    return text
+  }
+
+  private mutating func addRecipe(_ info: MediaInfo) {
     guard let text = info.recipe,
       let values = try? JSONDecoder().decode([String: JSONValue].self, from: Data(text.utf8))
     else {

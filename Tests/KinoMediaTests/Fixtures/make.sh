@@ -37,6 +37,9 @@ ff -ss 0.25 -i sound.mp4 -map 0:v -c copy $exact edit.mp4
 ff -f lavfi -i "$levels" -vf "scale=in_range=full:out_range=limited,format=yuv420p,fps=25" -c:v mpeg2video -q:v 2 \
   -bf 2 $exact -f mpeg film.mpg
 
+# Edit lists in both tracks: pictures are shown from frame 3 on, sound is heard from 0.25 s on.
+ff -ss 0.25 -i sweep.mp4 -c copy $exact sweep-edit.mp4
+
 # Four quarters: red green / blue white, 48x32, and what the tag makes of it.
 quarters="color=red:s=24x16:r=5:d=0.4[r];color=lime:s=24x16:r=5:d=0.4[g];\
 color=blue:s=24x16:r=5:d=0.4[b];color=white:s=24x16:r=5:d=0.4[w];[r][g]hstack[t];[b][w]hstack[u];\
@@ -127,6 +130,11 @@ ff -f lavfi -i "color=black:s=32x32:r=5:d=0.2,format=rgba,geq=r=255:\
 g='if(lt(hypot(X-15.5,Y-15.5),8),255,0)':b=255:a='if(lt(hypot(X-15.5,Y-15.5),8),255,0)'" -frames:v 1 $exact disc.png
 ff -f lavfi -i "$quarters" -frames:v 1 -vf "split[a][b];[a]palettegen=max_colors=8[p];[b][p]paletteuse=dither=none" \
   $exact palette.png
+
+# Transparent video: white on the left, magenta under clear pixels on the right.
+half="color=black:s=32x32:r=10:d=0.5,format=rgba,geq=r=255:g='if(lt(X,16),255,0)':b=255:a='if(lt(X,16),255,0)'"
+ff -f lavfi -i "$half,format=yuva420p" -c:v libvpx-vp9 -auto-alt-ref 0 $exact clear.webm
+ff -f lavfi -i "$half,format=yuva420p" -c:v libvpx -auto-alt-ref 0 $exact clear8.webm
 
 # CMYK, which ffmpeg can't write (Pillow does).
 python3 -c 'from PIL import Image; Image.open("quarters.bmp").convert("CMYK").save("cmyk.jpg", quality=95, subsampling=0)'
