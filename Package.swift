@@ -122,7 +122,8 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoDiffusionTests", dependencies: ["KinoDiffusion", "KinoTestSupport"]),
     .testTarget(
-      name: "KinoMediaTests", dependencies: ["KinoMedia"], resources: [.copy("Fixtures")]),
+      name: "KinoMediaTests", dependencies: ["KinoMedia", "KinoTestSupport"],
+      resources: [.copy("Fixtures")]),
     .testTarget(name: "KinoWorldTests", dependencies: ["KinoWorld"]),
     .testTarget(
       name: "KinoTests",

@@ -4,7 +4,8 @@ import Testing
 
 /// The built `kino` program, a folder of its own to run in, and a tiny model there.
 final class KinoProgram: Sendable {
-  let folder: URL
+  var folder: URL { place.url }
+  private let place: TemporaryFolder
 
   /// How a run ended and what it said.
   struct Outcome: Sendable {
@@ -24,18 +25,14 @@ final class KinoProgram: Sendable {
   /// - Parameter shared: A model folder to use instead of a new one; it is not to be changed.
   /// - Throws: An error of the files.
   init(shared: URL? = nil) throws {
-    folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("kino-command-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let model = folder.appendingPathComponent("model")
+    place = try TemporaryFolder()
+    let model = place["model"]
     if let shared {
       try FileManager.default.createSymbolicLink(at: model, withDestinationURL: shared)
     } else {
       _ = try TinyModel(at: model)
     }
   }
-
-  deinit { try? FileManager.default.removeItem(at: folder) }
 
   /// The program beside the test bundle, where `swift build --build-tests` puts it.
   static func locate() throws -> URL {
@@ -63,14 +60,10 @@ final class KinoProgram: Sendable {
     _ arguments: [String], interruptAfter: String? = nil,
     environment: [String: String] = ["GOMP_SPINCOUNT": "1000"]
   ) async throws -> Outcome {
-    let place = FileManager.default.temporaryDirectory
-      .appendingPathComponent("kino-said-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: place) }
+    let said = try TemporaryFolder()
+    defer { withExtendedLifetime(said) {} }
     // Files, not pipes: other programs started meanwhile would keep a pipe's end open.
-    let (output, errors) = (
-      place.appendingPathComponent("out"), place.appendingPathComponent("err")
-    )
+    let (output, errors) = (said["out"], said["err"])
     for file in [output, errors] { try Data().write(to: file) }
     let process = Process()
     process.executableURL = try Self.locate()

@@ -1,5 +1,7 @@
 import Foundation
 import KinoMedia
+// For every file of this module.
+@_exported import KinoTestSupport
 import Testing
 
 /// Pictures and clips made by arithmetic, and a place to write them.
@@ -31,31 +33,15 @@ enum Samples {
   }
 }
 
-/// A folder that is removed with its owner.
-final class Folder {
-  let path: String
+/// The folder of a test; media files are named by paths.
+typealias Folder = TemporaryFolder
 
-  init() throws {
-    path = NSTemporaryDirectory() + "kino-media-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
+extension Folder {
+  var path: String { url.path }
 
-  deinit { try? FileManager.default.removeItem(atPath: path) }
+  func file(_ name: String) -> String { self[name].path }
 
-  func file(_ name: String) -> String { path + "/" + name }
-
-  func write(_ bytes: [UInt8], as name: String) throws -> String {
-    try Data(bytes).write(to: URL(fileURLWithPath: file(name)))
-    return file(name)
-  }
-
-  func bytes(_ name: String) throws -> [UInt8] {
-    [UInt8](try Data(contentsOf: URL(fileURLWithPath: file(name))))
-  }
-
-  var names: [String] {
-    get throws { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
-  }
+  func write(_ bytes: [UInt8], as name: String) throws -> String { try write(bytes, name).path }
 }
 
 /// A small generator, so that damage is the same in every run.

@@ -1,4 +1,5 @@
 import Foundation
+import KinoTestSupport
 import Testing
 
 @testable import KinoModels
@@ -81,21 +82,19 @@ import Testing
   }
 
   @Test func `a model is written whole or not at all`() throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appending(path: "new.model").path
+    let folder = try TemporaryFolder()
+    let path = folder["new.model"].path
     try SentencePieceTrainer(vocabularySize: 300).train(on: Self.sentences, writingTo: path)
     #expect(try SentencePieceTokenizer(contentsOf: path).vocabularySize == 300)
 
     let trainer = SentencePieceTrainer(vocabularySize: 300)
     let error = #expect(throws: TokenizerError.self) {
-      try trainer.train(on: Self.sentences, writingTo: folder.path + "/missing/new.model")
+      try trainer.train(on: Self.sentences, writingTo: folder["missing/new.model"].path)
     }
     #expect(error?.code == .unwritableFile)
     #expect(throws: TokenizerError.self) {
-      try trainer.train(on: [], writingTo: folder.path + "/none.model")
+      try trainer.train(on: [], writingTo: folder["none.model"].path)
     }
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["new.model"])
+    #expect(try folder.names == ["new.model"])
   }
 }

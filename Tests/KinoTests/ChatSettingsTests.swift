@@ -1,16 +1,15 @@
 import Foundation
 import Kino
+import KinoTestSupport
 import Testing
 
 @Suite struct ChatSettingsTests {
-  /// A file of this content in a folder of its own.
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
   func file(_ text: String, name: String = "expand.yaml") throws -> URL {
-    let folder = FileManager.default.temporaryDirectory
-      .appendingPathComponent("kino-tests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let url = folder.appendingPathComponent(name)
-    try Data(text.utf8).write(to: url)
-    return url
+    try folder.write(text, name)
   }
 
   @Test func `YAML and JSON are read, and what is left out has a default`() throws {
@@ -47,10 +46,9 @@ import Testing
   }
 
   @Test func `No file, a folder and a pipe are refused`() throws {
-    let url = try file("url: x")
-    let pipe = url.deletingLastPathComponent().appendingPathComponent("pipe")
+    let pipe = folder["pipe"]
     try #require(mkfifo(pipe.path, 0o600) == 0)
-    for other in [url.deletingLastPathComponent(), pipe, URL(filePath: "/nonexistent/x.yaml")] {
+    for other in [folder.url, pipe, folder["none.yaml"]] {
       let error = #expect(throws: StudioError.self) { try ChatSettings(contentsOf: other) }
       #expect(error?.details.contains("expected a file") == true)
     }

@@ -5,20 +5,18 @@ import KinoTestSupport
 
 /// A tiny model in a folder that goes away with this object.
 final class TinyFolder: Sendable {
-  let url: URL
   let model: URL
+  private let folder: TemporaryFolder
 
   init(profile: String? = TinyModel.profile) throws {
-    url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("kino-tests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    model = url.appendingPathComponent("model")
+    folder = try TemporaryFolder()
+    model = folder["model"]
     _ = try TinyModel(at: model, profile: profile)
   }
 
-  deinit { try? FileManager.default.removeItem(at: url) }
+  var url: URL { folder.url }
 
-  func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+  func path(_ name: String) -> String { folder[name].path }
 
   func studio(threads: Int? = nil) async throws -> Studio {
     try await Studio(model: .folder(model), threadCount: threads)

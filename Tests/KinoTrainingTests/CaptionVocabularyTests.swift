@@ -1,5 +1,6 @@
 import Foundation
 import Kino
+import KinoTestSupport
 import KinoWorld
 import Testing
 
@@ -78,14 +79,12 @@ struct CaptionVocabularyTests {
 
   @Test("captions of folders are listed too, and an autoencoder has none")
   func folders() throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "kino-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try Data(#"{"file": "a.png", "caption": "a red tram in the rain"}"#.utf8)
-      .write(to: folder.appendingPathComponent("manifest.jsonl"))
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    try folder.write(
+      #"{"file": "a.png", "caption": "a red tram in the rain"}"#, "manifest.jsonl")
     var configuration = try Self.configuration()
-    configuration.data.folders = [.init(path: folder.path, weight: 1)]
+    configuration.data.folders = [.init(path: folder.url.path, weight: 1)]
     configuration.transformer?.russian = 0
     let vocabulary = try #require(try ModelProfile.Vocabulary(trainedOn: configuration))
     #expect(vocabulary.languages["ru"] == nil)

@@ -2,6 +2,7 @@ import Foundation
 import KinoModels
 import KinoNN
 import KinoTensor
+import KinoTestSupport
 import KinoWeights
 import KinoWorld
 import Testing
@@ -13,10 +14,9 @@ private func withJudgeRun(
   steps: Int, changing change: (String) -> String = { $0 },
   _ body: (URL, TrainingConfiguration) throws -> Void
 ) throws {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-    "kino-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
+  let place = try TemporaryFolder()
+  defer { withExtendedLifetime(place) {} }
+  let folder = place.url
   let common = """
     seed: 3
     steps: \(steps)

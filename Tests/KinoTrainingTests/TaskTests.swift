@@ -96,11 +96,8 @@ private struct TinyRuns {
 }
 
 private func withRuns(_ body: (TinyRuns) throws -> Void) throws {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-    "kino-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  try body(TinyRuns(folder: folder))
+  let folder = try TemporaryFolder()
+  try withExtendedLifetime(folder) { try body(TinyRuns(folder: folder.url)) }
 }
 
 @Suite("Training the networks", .serialized)

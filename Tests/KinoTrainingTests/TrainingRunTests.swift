@@ -61,11 +61,8 @@ private func configuration(_ folder: URL, steps: Int = 40) -> TrainingConfigurat
 }
 
 private func withFolder(_ body: (URL) throws -> Void) throws {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-    "kino-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  try body(folder)
+  let folder = try TemporaryFolder()
+  try withExtendedLifetime(folder) { try body(folder.url) }
 }
 
 @Suite("A training run")
@@ -224,11 +221,10 @@ struct TrainingConfigurationTests {
     """
 
   private func read(_ text: String) throws -> TrainingConfiguration {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "kino-\(UUID().uuidString).yaml")
-    try Data(text.utf8).write(to: url)
-    defer { try? FileManager.default.removeItem(at: url) }
-    return try TrainingConfiguration(contentsOf: url)
+    let folder = try TemporaryFolder()
+    return try withExtendedLifetime(folder) {
+      try TrainingConfiguration(contentsOf: folder.write(text, "run.yaml"))
+    }
   }
 
   @Test("is read from YAML")

@@ -1,36 +1,13 @@
 import Foundation
+// For every file of this module.
+@_exported import KinoTestSupport
 import KinoWeights
 import Testing
 
-/// A folder of one test's own, removed with the object.
-final class TemporaryFolder {
-  let url: URL
-
-  init() throws {
-    url = FileManager.default.temporaryDirectory
-      .appendingPathComponent("kino-weights-\(UUID().uuidString)", isDirectory: true)
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(at: url) }
-
-  subscript(name: String) -> URL { url.appendingPathComponent(name) }
-
-  /// Everything inside, hidden files too.
-  var names: [String] {
-    get throws { try FileManager.default.contentsOfDirectory(atPath: url.path).sorted() }
-  }
-
+extension TemporaryFolder {
+  /// Writes the one file of a test.
   @discardableResult
-  func write(_ bytes: [UInt8], _ name: String = "file.safetensors") throws -> URL {
-    try Data(bytes).write(to: self[name])
-    return self[name]
-  }
-
-  @discardableResult
-  func write(_ text: String, _ name: String) throws -> URL {
-    try write(Array(text.utf8), name)
-  }
+  func write(_ bytes: [UInt8]) throws -> URL { try write(bytes, "file.safetensors") }
 }
 
 /// Builds the bytes of a safetensors file from the text of its header.
