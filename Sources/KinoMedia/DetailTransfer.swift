@@ -68,6 +68,18 @@ package struct DetailTransfer: Sendable {
 }
 
 extension Frame {
+  /// The mean difference of the bytes of two frames of one size.
+  package func difference(from other: Frame) -> Double {
+    precondition(size == other.size, "Frame: comparing \(size) and \(other.size)")
+    var sum = 0
+    pixels.withUnsafeBufferPointer { first in
+      other.pixels.withUnsafeBufferPointer { second in
+        for index in first.indices { sum += abs(Int(first[index]) - Int(second[index])) }
+      }
+    }
+    return Double(sum) / Double(pixels.count)
+  }
+
   /// Adds numbers to the bytes, rounded and limited.
   package func adding(_ numbers: [Float]) -> Frame {
     precondition(numbers.count == pixels.count, "Frame: \(numbers.count) numbers for \(size)")

@@ -3,8 +3,9 @@ internal import KinoTensor
 /// Turns a shot's decoded frames into frames of the result.
 ///
 /// Known frames come out as their originals; beside them, what the originals show beyond their decoded
-/// copies is carried over to the new side, so that no seam shows. Then frames of a slower canvas are spread
-/// over the result's rate, and what a mask keeps is put back.
+/// copies is carried over to the new side, so that no seam shows. Where the model did not meet its neighbour
+/// all the same, the new side dissolves into it, no faster than the neighbour itself changes. Then frames of a
+/// slower canvas are spread over the result's rate, and what a mask keeps is put back.
 struct ShotFinisher {
   private let work: ResolvedComposition
   private let shot: ResolvedShot
@@ -13,12 +14,24 @@ struct ShotFinisher {
   private let lastAnchor: Int
   /// Frames that wait for the next anchor.
   private var pending: [(index: Int, frame: Frame)] = []
-  private var past: (index: Int, detail: DetailTransfer)?
+  private var past: Anchor?
   /// The frame of the canvas that came out last, for those between two.
   private var recent: Frame?
   private var delivered = 0
   private var source: FrameStream?
   private var mask: FrameStream?
+
+  /// How much neighbours change from frame to frame of the canvas, by the anchor that stands for each.
+  private var changes: [Int: Double] = [:]
+
+  /// A known frame that has been decoded.
+  private struct Anchor {
+    let index: Int
+    let original: Frame
+    let detail: DetailTransfer
+    /// The share of the original that the new frame beside it takes, and over how many frames it ends.
+    var dissolve: (share: Double, count: Int)?
+  }
 
   /// Frames that one anchor looks back over, at most.
   private static let reach = 24
@@ -29,10 +42,18 @@ struct ShotFinisher {
     self.shot = shot
     let bytes = work.size.width * work.size.height * 3
     reach = max(4, min(Self.reach, (256 << 20) / bytes))
-    if shot.before > 0, let last = around.previous.last { anchors[shot.before - 1] = last }
+    if shot.before > 0, let last = around.previous.last {
+      anchors[shot.before - 1] = last
+      let earlier = around.previous.dropLast(shot.stride).last
+      changes[shot.before - 1] = earlier.map { last.difference(from: $0) }
+    }
     if shot.after > 0, !around.next.isEmpty {
       let index = min(around.next.count - 1, shot.offset * shot.stride)
       anchors[shot.own.upperBound + shot.offset] = around.next[index]
+      let later = around.next.dropFirst(index + shot.stride).first
+      changes[shot.own.upperBound + shot.offset] = later.map {
+        around.next[index].difference(from: $0)
+      }
     }
     for guide in shot.guides {
       guard let frame = guide.frame else { continue }
@@ -65,9 +86,11 @@ struct ShotFinisher {
       return waits ? [] : try flush(until: nil, keeping: index < lastAnchor ? reach - 1 : 0)
     }
     let scale = Double(work.size.width) / Double(work.canvasSize.width)
-    let detail = DetailTransfer(original: original, copy: copy, scale: scale)
-    var result = try flush(until: (index, detail), keeping: 0)
-    past = (index, detail)
+    let anchor = Anchor(
+      index: index, original: original,
+      detail: DetailTransfer(original: original, copy: copy, scale: scale))
+    var result = try flush(until: anchor, keeping: 0)
+    past = anchor
     result += try deliver(original, at: index)
     return result
   }
@@ -83,20 +106,29 @@ struct ShotFinisher {
 
   // MARK: Seams
 
-  private mutating func flush(
-    until next: (index: Int, detail: DetailTransfer)?, keeping count: Int
-  ) throws -> [Frame] {
+  private mutating func flush(until next: Anchor?, keeping count: Int) throws -> [Frame] {
+    var next = next
+    if let anchor = next, let last = pending.last, last.index < shot.own.upperBound {
+      next?.dissolve = dissolve(into: anchor, from: detailed(last.frame, at: last.index, anchor))
+    }
     var result: [Frame] = []
     while pending.count > count {
       let (index, frame) = pending.removeFirst()
-      result += try deliver(seamless(frame, at: index, next), at: index)
+      var seamless = detailed(frame, at: index, next)
+      if var anchor = past, anchor.index == index - 1 {
+        anchor.dissolve = dissolve(into: anchor, from: seamless)
+        past = anchor
+      }
+      for anchor in [past, next].compactMap(\.self) {
+        seamless = dissolved(seamless, at: index, into: anchor)
+      }
+      result += try deliver(seamless, at: index)
     }
     return result
   }
 
-  private func seamless(
-    _ frame: Frame, at index: Int, _ next: (index: Int, detail: DetailTransfer)?
-  ) -> Frame {
+  /// Carries the detail of the anchors on both sides over to a frame.
+  private func detailed(_ frame: Frame, at index: Int, _ next: Anchor?) -> Frame {
     if past == nil && next == nil { return frame }
     var sum = [Float](repeating: 0, count: frame.pixels.count)
     // Towards the next anchor its share grows from 0.
@@ -104,6 +136,23 @@ struct ShotFinisher {
     past?.detail.add(to: frame, strength: 1 - share, into: &sum)
     next?.detail.add(to: frame, strength: share, into: &sum)
     return frame.adding(sum)
+  }
+
+  /// How far the new frame beside an anchor must move to it, and how long that takes to end.
+  private func dissolve(into anchor: Anchor, from frame: Frame) -> (share: Double, count: Int)? {
+    guard let change = changes[anchor.index] else { return nil }
+    let allowed = max(0.5, change * 1.2)
+    let jump = frame.difference(from: anchor.original)
+    guard jump > allowed else { return nil }
+    let count = min(reach / 2, max(1, shot.ownCount / 2), Int((jump / allowed).rounded(.up)))
+    return (1 - allowed / jump, count)
+  }
+
+  private func dissolved(_ frame: Frame, at index: Int, into anchor: Anchor) -> Frame {
+    guard let (share, count) = anchor.dissolve else { return frame }
+    let distance = abs(anchor.index - index) - 1
+    let part = share * (1 - Double(distance) / Double(count))
+    return part > 0 ? frame.mixed(with: anchor.original, part) : frame
   }
 
   // MARK: Time
