@@ -185,7 +185,7 @@ import Testing
     ],
   ])
   func `Ctrl-C stops with 130 and leaves nothing`(arguments: [String]) async throws {
-    let stopped = try await kino.run(arguments, interruptAfter: "step 2/")
+    let stopped = try await kino.run(arguments, interruptAfter: " 2/")
     #expect(stopped.status == 130)
     #expect(!stopped.errors.contains("step 1000/"))
     #expect(try kino.files.isEmpty)

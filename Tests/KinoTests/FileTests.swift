@@ -47,10 +47,16 @@ import Testing
   @Test func `Latents are kept when the file can't be completed`() async throws {
     let path = folder.path("taken.mp4")
     let studio = try await folder.studio()
+    let resolved = try request().validated(for: studio.model)
+    let plan = try Plan(resolved, model: studio.model, keepsFrames: false)
+    let recipe = Recipe(
+      resolved, model: studio.model, hash: try studio.model.hash().hexadecimal)
     let error = await #expect(throws: StudioError.self) {
-      for try await event in studio.events(of: request(), writingTo: path) {
+      try await studio.actor.render(
+        resolved, plan: plan, to: .file(path, WriteOptions()), recipe: recipe
+      ) { event in
         // Somebody else takes the name meanwhile.
-        if case .planned = event { try Data("mine".utf8).write(to: URL(fileURLWithPath: path)) }
+        if case .step = event { try? Data("mine".utf8).write(to: URL(fileURLWithPath: path)) }
       }
     }
     #expect(error?.code == .decodingFailed)

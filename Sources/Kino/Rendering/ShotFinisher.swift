@@ -44,16 +44,12 @@ struct ShotFinisher {
     reach = max(4, min(Self.reach, (256 << 20) / bytes))
     if shot.before > 0, let last = around.previous.last {
       anchors[shot.before - 1] = last
-      let earlier = around.previous.dropLast(shot.stride).last
-      changes[shot.before - 1] = earlier.map { last.difference(from: $0) }
+      changes[shot.before - 1] = Self.change(around.previous, stride: shot.stride)
     }
     if shot.after > 0, !around.next.isEmpty {
       let index = min(around.next.count - 1, shot.offset * shot.stride)
       anchors[shot.own.upperBound + shot.offset] = around.next[index]
-      let later = around.next.dropFirst(index + shot.stride).first
-      changes[shot.own.upperBound + shot.offset] = later.map {
-        around.next[index].difference(from: $0)
-      }
+      changes[shot.own.upperBound + shot.offset] = Self.change(around.next, stride: shot.stride)
     }
     for guide in shot.guides {
       guard let frame = guide.frame else { continue }
@@ -73,6 +69,13 @@ struct ShotFinisher {
       mask = try whole.guide.mask.map { try FrameStream($0, work: work) }
     }
     lastAnchor = anchors.keys.max() ?? -1
+  }
+
+  /// The median change from frame to frame of the canvas, of frames of the result; `nil` for fewer than two.
+  private static func change(_ frames: [Frame], stride: Int) -> Double? {
+    let pairs = zip(frames, frames.dropFirst(stride))
+    let changes = pairs.map { $0.difference(from: $1) }.sorted()
+    return changes.isEmpty ? nil : changes[changes.count / 2]
   }
 
   /// Takes the next decoded frame, at the size of the canvas.
@@ -141,7 +144,7 @@ struct ShotFinisher {
   /// How far the new frame beside an anchor must move to it, and how long that takes to end.
   private func dissolve(into anchor: Anchor, from frame: Frame) -> (share: Double, count: Int)? {
     guard let change = changes[anchor.index] else { return nil }
-    let allowed = max(0.5, change * 1.2)
+    let allowed = max(0.25, change)
     let jump = frame.difference(from: anchor.original)
     guard jump > allowed else { return nil }
     let count = min(reach / 2, max(1, shot.ownCount / 2), Int((jump / allowed).rounded(.up)))
