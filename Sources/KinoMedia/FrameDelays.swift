@@ -47,9 +47,11 @@ enum GIFBlocks {
   /// nothing for every frame, until it returns false.
   static func walk(_ source: FileSource, _ visit: (UInt8, ArraySlice<UInt8>) -> Bool) {
     // Longer ones are not read: it would only cost memory.
-    guard source.byteCount <= 1 << 28 else { return }
+    guard source.byteCount > 13, source.byteCount <= 1 << 28,
+      source.bytes(at: 0, count: 4).elementsEqual("GIF8".utf8)
+    else { return }
     let bytes = source.bytes(at: 0, count: source.byteCount)
-    guard bytes.count > 13, bytes.starts(with: Array("GIF8".utf8)) else { return }
+    guard bytes.count > 13 else { return }
     func tableSize(_ flags: UInt8) -> Int { flags & 0x80 == 0 ? 0 : 3 << (Int(flags & 7) + 1) }
     var offset = 13 + tableSize(bytes[10])
     while offset + 1 < bytes.count {

@@ -69,12 +69,13 @@ final class MediaFile {
     let ratio = base.framesPerSecond / average.framesPerSecond
     // Frames that are shown for uneven times need the common divisor of these, where that is a sane
     // rate. Twice the average is the rate of fields; MPEG-2 states fields too, to slow films down.
-    let isUneven =
+    // An average just above is the same rate, measured over rounded times.
+    let isMeant =
       isPictureFormat
       ? ratio > 1 && base.framesPerSecond <= 30
-      : ratio > 1 && ratio < 1.9 && base.framesPerSecond <= 120
+      : ratio > 0.995 && ratio < 1.9 && base.framesPerSecond <= 120
         && stream.pointee.codecpar.pointee.codec_id != AV_CODEC_ID_MPEG2VIDEO
-    return isUneven ? base : average
+    return isMeant ? base : average
   }
 
   /// The duration the container states, in seconds; 0 if it states none.
