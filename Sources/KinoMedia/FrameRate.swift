@@ -81,6 +81,37 @@ public struct FrameRate: Hashable, Sendable, LosslessStringConvertible {
   var rational: AVRational { AVRational(num: Int32(numerator), den: Int32(denominator)) }
 }
 
+/// In JSON a rate is a number where that is exact, such as `24`, and else text, such as
+/// `"30000/1001"`; both are read in either form.
+extension FrameRate: Codable {
+  /// Reads a number or a text.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let rate: FrameRate? =
+      if let number = try? container.decode(Double.self) {
+        FrameRate(number)
+      } else {
+        FrameRate(try container.decode(String.self))
+      }
+    guard let rate else {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "Expected a rate in 0.01...1000, such as 24 or 30000/1001."
+      )
+    }
+    self = rate
+  }
+
+  /// Writes a number or a text.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if denominator == 1 {
+      try container.encode(numerator)
+    } else {
+      try container.encode(description)
+    }
+  }
+}
+
 extension Clip {
   /// The rate as a fraction: what ``framesPerSecond`` means.
   public var frameRate: FrameRate { FrameRate(framesPerSecond) ?? FrameRate(25) }

@@ -12,10 +12,12 @@ final class GIFSink: FrameSink {
   private let byteLimit = 4 << 30
 
   init(file: AtomicFile, size: FrameSize, rate: FrameRate, options: WriteOptions) throws {
-    guard rate.framesPerSecond <= 100 else {
+    guard rate.framesPerSecond <= 50 else {
       throw MediaError(
         .invalidOption, path: file.path,
-        details: "A GIF shows at most 100 frames a second, not \(rate); use .mp4.")
+        details: """
+          Players show a GIF of more than 50 frames a second slowly, not at \(rate); use .mp4.
+          """)
     }
     self.file = file
     self.size = size
@@ -31,15 +33,20 @@ final class GIFSink: FrameSink {
         details: "A GIF of more than \(frameCount) frames of \(size) is too large; use .mp4.")
     }
     let picture = try FrameBuffer(frame)
-    picture.pointer.pointee.pts = Int64((rate.seconds(ofFrame: frameCount) * 100).rounded())
+    picture.pointer.pointee.pts = time(ofFrame: frameCount)
     frameCount += 1
     try graph.send(picture)
   }
 
+  /// When a frame is shown, in 1/100 s.
+  private func time(ofFrame index: Int) -> Int64 {
+    Int64((rate.seconds(ofFrame: index) * 100).rounded())
+  }
+
   func finish() throws {
     try graph.send(nil)
-    let stream = try GIFStream(size: size)
-    let end = Int64((rate.seconds(ofFrame: frameCount) * 100).rounded())
+    let end = time(ofFrame: frameCount)
+    let stream = try GIFStream(size: size, lastDelay: end - time(ofFrame: frameCount - 1))
     var waiting = try graph.receive()
     while let picture = waiting {
       waiting = try graph.receive()
@@ -113,7 +120,7 @@ private final class GIFStream {
   private let context: UnsafeMutablePointer<AVFormatContext>
   private var durations: [Int64: Int64] = [:]
 
-  init(size: FrameSize) throws {
+  init(size: FrameSize, lastDelay: Int64) throws {
     encoder = try FrameEncoder(
       "gif", layout: .rgb(size, format: AV_PIX_FMT_PAL8), timeBase: AVRational(num: 1, den: 100))
     var made: UnsafeMutablePointer<AVFormatContext>?
@@ -129,7 +136,12 @@ private final class GIFStream {
     stream.pointee.time_base = AVRational(num: 1, den: 100)
     try check(avcodec_parameters_from_context(stream.pointee.codecpar, encoder.context))
     try check(avio_open_dyn_buf(&context.pointee.pb))
-    try check(avformat_write_header(context, nil))
+    var options: OpaquePointer?
+    // The muxer would repeat the one before.
+    av_dict_set(&options, "final_delay", "\(max(1, lastDelay))", 0)
+    let status = avformat_write_header(context, &options)
+    av_dict_free(&options)
+    try check(status)
   }
 
   deinit {

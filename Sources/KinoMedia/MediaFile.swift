@@ -7,6 +7,8 @@ final class MediaFile {
   let stream: UnsafeMutablePointer<AVStream>
   /// What is decoded instead of ``stream`` if the file is an animated WebP.
   let animation: WebPAnimation?
+  /// The delays of an animated GIF or WebP.
+  private let delays: FrameDelays?
   private let io: UnsafeMutablePointer<AVIOContext>
 
   /// Opens a file and looks at its first packets. Pictures over `pixelLimit` are refused before
@@ -18,6 +20,7 @@ final class MediaFile {
       try Self.check(width: size.width, height: size.height, limit: pixelLimit, path: path)
     }
     animation = try WebPAnimation(source)
+    delays = animation?.delays ?? GIFBlocks.delays(source)
     let io = try source.makeIO()
     do {
       context = try Self.open(source, io: io)
@@ -55,7 +58,8 @@ final class MediaFile {
 
   /// The rate at which a constant-rate copy shows every frame.
   var frameRate: FrameRate {
-    if let animation { return animation.frameRate }
+    if let rate = delays?.frameRate { return rate }
+    if let animation { return FrameRate(animation.delays.average) ?? FrameRate(25) }
     let average = FrameRate(stream.pointee.avg_frame_rate)
     let base = FrameRate(stream.pointee.r_frame_rate)
     guard let average, average.framesPerSecond <= 480 else {
@@ -65,17 +69,18 @@ final class MediaFile {
     let ratio = base.framesPerSecond / average.framesPerSecond
     // Frames that are shown for uneven times need the common divisor of these, where that is a sane
     // rate. Twice the average is the rate of fields; MPEG-2 states fields too, to slow films down.
-    let isUneven =
+    // An average just above is the same rate, measured over rounded times.
+    let isMeant =
       isPictureFormat
       ? ratio > 1 && base.framesPerSecond <= 30
-      : ratio > 1 && ratio < 1.9 && base.framesPerSecond <= 120
+      : ratio > 0.995 && ratio < 1.9 && base.framesPerSecond <= 120
         && stream.pointee.codecpar.pointee.codec_id != AV_CODEC_ID_MPEG2VIDEO
-    return isUneven ? base : average
+    return isMeant ? base : average
   }
 
   /// The duration the container states, in seconds; 0 if it states none.
   var durationSeconds: Double {
-    if let animation { return Double(animation.duration) / 1000 }
+    if let animation { return animation.delays.seconds }
     let own = stream.pointee.duration
     if own > 0 { return Double(own) * av_q2d(stream.pointee.time_base) }
     let whole = context.pointee.duration

@@ -144,25 +144,10 @@ extension PictureComment {
   }
 
   private static func readGIF(_ source: FileSource) -> String? {
-    guard source.byteCount <= 1 << 28 else { return nil }
-    let bytes = source.bytes(at: 0, count: source.byteCount)
-    guard bytes.count > 13 else { return nil }
-    func tableSize(_ flags: UInt8) -> Int { flags & 0x80 == 0 ? 0 : 3 << (Int(flags & 7) + 1) }
-    var offset = 13 + tableSize(bytes[10])
     var text: [UInt8] = []
-    while offset + 1 < bytes.count, text.count <= longest {
-      let isComment = bytes[offset] == 0x21 && bytes[offset + 1] == 0xfe
-      switch bytes[offset] {
-      case 0x21: offset += 2
-      case 0x2c where offset + 9 < bytes.count: offset += 11 + tableSize(bytes[offset + 9])
-      default: offset = bytes.count
-      }
-      while offset < bytes.count, bytes[offset] != 0 {
-        let end = offset + 1 + Int(bytes[offset])
-        if isComment { text += bytes[offset + 1..<max(offset + 1, min(end, bytes.count))] }
-        offset = end
-      }
-      offset += 1
+    GIFBlocks.walk(source) { label, data in
+      if label == GIFBlocks.comment { text += data }
+      return text.count <= longest
     }
     return text.isEmpty ? nil : String(decoding: text, as: UTF8.self)
   }

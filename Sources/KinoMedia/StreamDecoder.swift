@@ -9,6 +9,8 @@ final class StreamDecoder: FrameSource {
   private let codec: UnsafeMutablePointer<AVCodecContext>
   private let packet: UnsafeMutablePointer<AVPacket>
   private var isDraining = false
+  /// Some containers go to any packet; decoders may show what they make of it.
+  private var needsKeyFrame = false
   /// After so many failures in a row, or packets without a frame, the rest is given up.
   private let patience = (failures: 256, packets: 100_000)
 
@@ -45,6 +47,7 @@ final class StreamDecoder: FrameSource {
     else { return false }
     avcodec_flush_buffers(codec)
     isDraining = false
+    needsKeyFrame = true
     return true
   }
 
@@ -91,6 +94,8 @@ final class StreamDecoder: FrameSource {
     }
     defer { av_packet_unref(packet) }
     guard packet.pointee.stream_index == stream.pointee.index else { return true }
+    if needsKeyFrame, packet.pointee.flags & AV_PKT_FLAG_KEY == 0 { return true }
+    needsKeyFrame = false
     let sent = avcodec_send_packet(codec, packet)
     return sent >= 0 || sent == kino_status_end()
   }

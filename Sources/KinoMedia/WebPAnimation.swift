@@ -20,7 +20,7 @@ protocol FrameSource: AnyObject {
 final class WebPAnimation {
   let size: FrameSize
   /// For how long each frame is shown, in milliseconds.
-  let durations: [Int]
+  let delays: FrameDelays
   fileprivate let bytes: UnsafeMutableBufferPointer<UInt8>
 
   /// Files are kept whole in memory; larger ones are refused.
@@ -42,44 +42,15 @@ final class WebPAnimation {
     let read = source.bytes(at: 0, count: source.byteCount)
     bytes = .allocate(capacity: read.count)
     _ = bytes.initialize(from: read)
-    durations = Self.durations(WebPData(bytes: bytes.baseAddress, size: bytes.count))
-    guard !durations.isEmpty else { throw MediaError.undecodable(source.path) }
+    delays = FrameDelays(
+      delays: Self.delays(WebPData(bytes: bytes.baseAddress, size: bytes.count)),
+      ticksPerSecond: 1000)
+    guard !delays.delays.isEmpty else { throw MediaError.undecodable(source.path) }
   }
 
   deinit { bytes.deallocate() }
 
-  /// How long it lasts, in milliseconds.
-  var duration: Int { durations.reduce(0, +) }
-
-  /// The rate at which a constant-rate copy shows every frame.
-  ///
-  /// Encoders round times to milliseconds and make one frame of equal ones: the lowest usual rate is
-  /// meant at which every frame begins with a frame.
-  var frameRate: FrameRate {
-    let average = 1000 * Double(durations.count) / Double(max(1, duration))
-    let usual = (1...60).flatMap { [Double($0) - 0.5, Double($0), Double($0) * 1000 / 1001] }
-    let likely = usual.filter { $0 > average - 0.05 }
-    for tolerance in [0.51, 1] {
-      for rate in likely.compactMap({ FrameRate($0) }) where gives(rate, within: tolerance) {
-        return rate
-      }
-    }
-    return FrameRate(average) ?? FrameRate(25)
-  }
-
-  /// Whether every frame begins at one of a rate, within so many milliseconds.
-  private func gives(_ rate: FrameRate, within tolerance: Double) -> Bool {
-    let interval = 1000 * rate.seconds(ofFrame: 1)
-    var start = 0.0
-    for duration in durations {
-      let distance = abs(start - (start / interval).rounded() * interval)
-      guard distance <= tolerance, Double(duration) > interval / 2 else { return false }
-      start += Double(duration)
-    }
-    return true
-  }
-
-  private static func durations(_ data: WebPData) -> [Int] {
+  private static func delays(_ data: WebPData) -> [Int] {
     var data = data
     guard let demuxer = WebPDemux(&data) else { return [] }
     defer { WebPDemuxDelete(demuxer) }
@@ -121,14 +92,14 @@ final class WebPDecoder: FrameSource {
   func seek(to seconds: Double) -> Bool { false }
 
   func next() throws -> FrameBuffer? {
-    guard index < animation.durations.count, WebPAnimDecoderHasMoreFrames(decoder) != 0 else {
+    guard index < animation.delays.delays.count, WebPAnimDecoderHasMoreFrames(decoder) != 0 else {
       return nil
     }
     var pixels: UnsafeMutablePointer<UInt8>?
     var end: Int32 = 0
     guard WebPAnimDecoderGetNext(decoder, &pixels, &end) != 0, let pixels else {
       errorCount += 1
-      index = animation.durations.count
+      index = animation.delays.delays.count
       return nil
     }
     let size = animation.size
@@ -139,8 +110,8 @@ final class WebPDecoder: FrameSource {
         from: pixels + row * size.width * 4, count: size.width * 4)
     }
     buffer.pointer.pointee.best_effort_timestamp = Int64(time)
-    kino_set_frame_duration(buffer.pointer, Int64(animation.durations[index]))
-    time += animation.durations[index]
+    kino_set_frame_duration(buffer.pointer, Int64(animation.delays.delays[index]))
+    time += animation.delays.delays[index]
     index += 1
     return buffer
   }

@@ -93,12 +93,24 @@ import Testing
     }
   }
 
-  @Test(arguments: [10, 12.5, 20, 25, 50])
-  func `An animated GIF keeps a rate that its clock can tell`(rate: Double) throws {
-    let clip = Samples.clip(frameCount: 9, framesPerSecond: rate)
-    try clip.write(to: folder.file("a.gif"))
-    let read = try Clip.read(folder.file("a.gif"))
-    #expect(read.frameCount == 9 && read.frameRate == clip.frameRate)
-    #expect(try ClipReader.presentedFrameCount(folder.file("a.gif")) == 9)
+  @Test(arguments: [8, 10, 12, 12.5, 15, 16, 24, 30, 48, 50])
+  func `An animated GIF keeps its frames and their rate`(rate: Double) throws {
+    for count in [2, 9, 40] {
+      let clip = Samples.clip(
+        width: 24, height: 16, frameCount: count, framesPerSecond: rate)
+      let path = folder.file("\(count).gif")
+      try clip.write(to: path, WriteOptions(overwrite: true))
+      let read = try Clip.read(path)
+      #expect(read.frameCount == count)
+      // Two frames tell no more than the delay between them.
+      #expect(read.frameRate == clip.frameRate || count == 2, "\(count): \(read.frameRate)")
+      #expect(try ClipReader.presentedFrameCount(path) == count)
+    }
+  }
+
+  @Test func `A GIF faster than players show is refused`() throws {
+    let clip = Samples.clip(frameCount: 2, framesPerSecond: 60)
+    let error = #expect(throws: MediaError.self) { try clip.write(to: folder.file("a.gif")) }
+    #expect(error?.code == .invalidOption)
   }
 }

@@ -44,6 +44,21 @@ import Testing
     #expect(end < all)
   }
 
+  @Test func `The end of a clip whose groups are open does not depend on where it was sought`()
+    throws
+  {
+    let path = try Samples.fixture("open.ts")
+    let whole = try Clip.read(path)
+    #expect(whole.frameCount == 60)
+    for count in 1...60 {
+      #expect(try Clip.readEnd(path, frames: count) == whole[(60 - count)...], "\(count)")
+    }
+    for first in stride(from: 1, to: 60, by: 7) {
+      let part = ReadOptions(startSeconds: Double(first) / 12)
+      #expect(try Clip.read(path, part) == whole[first...], "\(first)")
+    }
+  }
+
   @Test(arguments: ["sound.mp4", "vfr.mp4", "sweep.ts", "ntsc.mkv", "edit.mp4"])
   func `The end of a damaged clip is still the end of the whole`(name: String) throws {
     let original = [UInt8](try Data(contentsOf: URL(fileURLWithPath: Samples.fixture(name))))

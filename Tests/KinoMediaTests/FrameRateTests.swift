@@ -1,3 +1,4 @@
+import Foundation
 import KinoMedia
 import Testing
 
@@ -28,6 +29,22 @@ import Testing
       #expect(FrameRate(text) == nil, "\(text)")
     }
     for number in [0, -1, .nan, .infinity, 1e9] { #expect(FrameRate(number) == nil) }
+  }
+
+  @Test func `Rates survive JSON, as numbers where these are exact`() throws {
+    let rates = [FrameRate(24), FrameRate(30_000, 1001), FrameRate(25, 2)]
+    let data = try JSONEncoder().encode(rates)
+    #expect(try JSONDecoder().decode([FrameRate].self, from: data) == rates)
+    #expect(String(decoding: data, as: UTF8.self).hasPrefix("[24,"))
+    let typed = Data(#"[29.97, "23.976", 12.5]"#.utf8)
+    #expect(
+      try JSONDecoder().decode([FrameRate].self, from: typed)
+        == [FrameRate(30_000, 1001), FrameRate(24_000, 1001), FrameRate(25, 2)])
+    for text in ["[0]", #"["fast"]"#, "[null]", "[-1]"] {
+      #expect(throws: DecodingError.self) {
+        try JSONDecoder().decode([FrameRate].self, from: Data(text.utf8))
+      }
+    }
   }
 
   @Test(arguments: [23.976, 29.97, 30_000.0 / 1001, 59.94, 119.88, 12.5])

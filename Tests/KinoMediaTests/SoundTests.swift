@@ -209,6 +209,18 @@ import Testing
     #expect(abs(lag(sound, 0.42...0.98) { sweep($0 - 0.4) }.milliseconds) <= 0.25)
   }
 
+  @Test(arguments: [(1, 24.0), (1, 1000), (2, 30_000.0 / 1001), (1, 0.2)])
+  func `The shortest and the slowest clips have sound as long as they are`(
+    count: Int, rate: Double
+  ) throws {
+    let piece = SoundPiece(path: try Samples.fixture("sweep.mp4"), duration: 1)
+    let seconds = Double(count) / rate
+    let info = try MediaInfo.probe(write("a.mp4", seconds: seconds, sound: [piece], rate: rate))
+    let track = try #require(info.soundTracks.first)
+    #expect(info.frameCount == count)
+    #expect(abs(track.durationSeconds - seconds) < 1.1e-3 && abs(track.startSeconds) < 1e-3)
+  }
+
   @Test(arguments: ["a.gif", "a.webp"])
   func `Formats that hold no sound are written without it`(name: String) throws {
     let piece = SoundPiece(path: try Samples.fixture("sweep.mp4"), duration: 1)

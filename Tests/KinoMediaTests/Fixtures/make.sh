@@ -40,6 +40,10 @@ ff -f lavfi -i "$levels" -vf "scale=in_range=full:out_range=limited,format=yuv42
 # Edit lists in both tracks: pictures are shown from frame 3 on, sound is heard from 0.25 s on.
 ff -ss 0.25 -i sweep.mp4 -c copy $exact sweep-edit.mp4
 
+# HEVC whose groups are open, in a container that can be sought to any packet.
+ff -f lavfi -i "testsrc2=s=64x64:r=12:d=5" -pix_fmt yuv420p -c:v libx265 -crf 40 \
+  -x265-params log-level=none:keyint=12:open-gop=1:bframes=4 $exact open.ts
+
 # Four quarters: red green / blue white, 48x32, and what the tag makes of it.
 quarters="color=red:s=24x16:r=5:d=0.4[r];color=lime:s=24x16:r=5:d=0.4[g];\
 color=blue:s=24x16:r=5:d=0.4[b];color=white:s=24x16:r=5:d=0.4[w];[r][g]hstack[t];[b][w]hstack[u];\
