@@ -53,6 +53,11 @@ extension WeightsError.Code: CustomStringConvertible {
   /// Another program wrote to the file after it was opened.
   public static let changedOnDisk = Self("changedOnDisk")
 
+  /// A pickle asks for more than tensors.
+  public static let unsafeContent = Self("unsafeContent")
+  /// The file is of a form that Kino does not read.
+  public static let unsupportedFormat = Self("unsupportedFormat")
+
   // The header's text.
   /// The file ends inside its header.
   public static let truncatedHeader = Self("truncatedHeader")
