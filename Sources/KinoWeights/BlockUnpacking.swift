@@ -7,13 +7,13 @@ extension StoredType {
   /// Makes a float32 tensor of packed elements.
   func unpacked(_ bytes: UnsafeRawBufferPointer, shape: [Int]) -> Tensor {
     let blockCount = bytes.count / blockByteCount
-    let values = [Float](unsafeUninitializedCapacity: blockCount * blockLength) { buffer, filled in
-      if let source = bytes.baseAddress, let target = buffer.baseAddress {
-        unpack(source, blockCount: blockCount, to: target)
-      }
-      filled = blockCount * blockLength
+    let values = FloatBuffer(count: blockCount * blockLength)
+    if let source = bytes.baseAddress {
+      unpack(source, blockCount: blockCount, to: values.start)
     }
-    return Tensor(values, shape: shape)
+    return Tensor(
+      borrowing: UnsafeMutableRawPointer(values.start), shape: shape, dtype: .float32, owner: values
+    )
   }
 
   /// Unpacks whole blocks, on all cores if there are many.
@@ -67,6 +67,15 @@ extension StoredType {
       : Float(sign: .plus, exponent: exponent - 7, significand: 1 + fraction)
     return code & 0x80 == 0 ? magnitude : -magnitude
   }
+}
+
+/// Memory for numbers that a tensor takes over.
+private final class FloatBuffer {
+  let start: UnsafeMutablePointer<Float>
+
+  init(count: Int) { start = .allocate(capacity: count) }
+
+  deinit { start.deallocate() }
 }
 
 /// One block of quantised numbers.
