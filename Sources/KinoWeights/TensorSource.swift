@@ -1,4 +1,4 @@
-internal import KinoTensor
+package import KinoTensor
 
 /// Where a tensor of a set comes from, and what is done to it when it is asked for.
 struct TensorSource: Sendable {
@@ -34,12 +34,15 @@ struct TensorSource: Sendable {
 
   /// Makes the tensor.
   func tensor(in files: [WeightFile]) throws(WeightsError) -> Tensor {
-    let extents = rows.map { [$0.count] + stored.shape.dropFirst() } ?? stored.shape
-    let part = StoredTensor(name: stored.name, type: stored.type, shape: extents)
-    var value = try files[file].tensor(bytes(in: files), as: part)
+    var value: Tensor
     if let scale {
       value = ScaledWeights.product(
-        value.cast(to: .float32), try files[file].tensor(named: scale.name).cast(to: .float32))
+        try files[file].tensor(named: stored.name).cast(to: .float32),
+        try files[file].tensor(named: scale.name).cast(to: .float32))
+      if let rows { value = value.slice(0, rows) }
+    } else {
+      let extents = rows.map { [$0.count] + stored.shape.dropFirst() } ?? stored.shape
+      value = try files[file].tensor(bytes(in: files), as: stored.reshaped(to: extents))
     }
     if let shape { value = value.reshaped(to: shape) }
     for patch in patches { value = try patch.applied(to: value) }
@@ -48,12 +51,17 @@ struct TensorSource: Sendable {
 }
 
 /// Changes a weight when it is asked for.
-protocol WeightPatch: Sendable {
+package protocol WeightPatch: Sendable {
   /// Returns the changed weight; the shape stays.
   func applied(to weight: Tensor) throws(WeightsError) -> Tensor
 }
 
 extension StoredTensor {
+  /// The same tensor, or a part of it, with other extents.
+  func reshaped(to shape: [Int]) -> StoredTensor {
+    StoredTensor(name: name, type: type, shape: shape, byteCount: byteCount)
+  }
+
   /// The same tensor under another name.
   func renamed(_ name: String) -> StoredTensor {
     StoredTensor(name: name, type: type, shape: shape, byteCount: byteCount)

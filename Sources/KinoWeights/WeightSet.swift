@@ -122,6 +122,65 @@ public struct WeightSet: Sendable {
     return WeightSet(url: url, files: files, entries: entries)
   }
 
+  /// Returns a view in which some tensors have other extents.
+  ///
+  /// - Parameter shapes: The extents by name; names that there are not are passed over.
+  /// - Returns: The view.
+  /// - Throws: ``WeightsError`` (`badShape`) if a tensor has another number of elements.
+  public func reshaped(_ shapes: [String: [Int]]) throws(WeightsError) -> WeightSet {
+    try mapped { (tensor, source) throws(WeightsError) in
+      guard let shape = shapes[tensor.name] else { return [(tensor, source)] }
+      try check(tensor, shape.reduce(1, *) == tensor.elementCount, expected: "\(shape)")
+      var source = source
+      source.shape = shape
+      return [(tensor.reshaped(to: shape), source)]
+    }
+  }
+
+  /// Returns a view in which some tensors are split into equal parts along their first axis.
+  ///
+  /// - Parameter parts: The names of a tensor's parts; nil keeps it.
+  /// - Returns: The view.
+  /// - Throws: ``WeightsError`` (`badShape`) if a tensor can't be split so.
+  public func split(_ parts: (_ name: String) -> [String]?) throws(WeightsError) -> WeightSet {
+    try mapped { (tensor, source) throws(WeightsError) in
+      guard let names = parts(tensor.name), !names.isEmpty else { return [(tensor, source)] }
+      let rows = tensor.shape.first ?? 0
+      try check(
+        tensor, rows.isMultiple(of: names.count) && source.rows == nil && source.shape == nil,
+        expected: "\(names.count) equal parts")
+      let count = rows / names.count
+      return names.enumerated().map { index, name in
+        var source = source
+        source.rows = index * count..<(index + 1) * count
+        let part = StoredTensor(
+          name: name, type: tensor.type, shape: [count] + tensor.shape.dropFirst(),
+          byteCount: tensor.byteCount / names.count)
+        return (part, source)
+      }
+    }
+  }
+
+  private func check(
+    _ tensor: StoredTensor, _ isRight: Bool, expected: String
+  ) throws(WeightsError) {
+    guard isRight else {
+      throw WeightsError(
+        .badShape, at: url.path, expected: "\(quoted(tensor.name)) to make \(expected)",
+        found: "\(tensor.shape)", advice: "Check that these weights belong to this model.")
+    }
+  }
+
+  /// Returns a view in which some tensors are changed, in float32, when they are asked for.
+  package func patched(_ patches: [String: [any WeightPatch]]) -> WeightSet {
+    let entries = zip(tensors, sources).map { tensor, source in
+      var source = source
+      source.patches += patches[tensor.name] ?? []
+      return (tensor, source)
+    }
+    return WeightSet(url: url, files: files, entries: entries)
+  }
+
   /// Returns a view with each tensor and its source passed through a function.
   func mapped(
     _ transform: (StoredTensor, TensorSource) throws(WeightsError) -> [(StoredTensor, TensorSource)]

@@ -117,7 +117,7 @@ extension WeightsError.Code: CustomStringConvertible {
 
 /// Quotes a name from an untrusted file: shortened, and without control characters that could
 /// steer a terminal.
-func quoted(_ name: String) -> String {
+package func quoted(_ name: String) -> String {
   let limit = 120
   var text = "'"
   for (count, scalar) in name.unicodeScalars.enumerated() {
