@@ -182,6 +182,19 @@ struct ForeignCheckpoint: CustomTestStringConvertible, Sendable {
       what: "Fun Control", text: "48 channels come in",
       shapes: changed { $0["patch_embedding.weight"] = [1536, 48, 1, 2, 2] }),
     .init(
+      what: "outputs beyond all bounds", text: "out_channels",
+      shapes: changed { $0["head.head.weight"] = [1 << 60, 0] }),
+    .init(
+      what: "a block of a number beyond all bounds", text: "num_layers",
+      shapes: changed { $0["blocks.9223372036854775807.modulation"] = [1, 6, 1536] }),
+    .init(
+      what: "an image encoder of boundless patches", text: "positions",
+      shapes: {
+        var shapes = PublishedCheckpoint.imageEncoder.shapes
+        shapes["visual.patch_embedding.weight"] = [1280, 0, 1 << 40, 1 << 9]
+        return shapes
+      }()),
+    .init(
       what: "heads of another width", text: "1000",
       shapes: changed {
         $0["patch_embedding.weight"] = [1000, 16, 1, 2, 2]

@@ -28,6 +28,36 @@ enum TorchBuilder {
       + number(UInt32(directory.count)) + number(UInt32(data.count)) + [0, 0]
   }
 
+  /// A zip file with 64-bit sizes and offsets throughout, as files above 4 GB have.
+  static func wideZip(_ files: [(name: String, bytes: [UInt8])]) -> [UInt8] {
+    let narrow = number(UInt32.max)
+    var (data, directory): ([UInt8], [UInt8]) = ([], [])
+    for file in files {
+      let sizes = number(UInt64(file.bytes.count)) + number(UInt64(file.bytes.count))
+      let name = number(UInt16(file.name.utf8.count))
+      let offset = number(UInt64(data.count))
+      let start = number(UInt16(45)) + Array(repeating: 0, count: 12) + narrow + narrow + name
+      data += number(UInt32(0x0403_4B50)) + start + number(UInt16(20)) + Array(file.name.utf8)
+      data += number(UInt16(1)) + number(UInt16(16)) + sizes + file.bytes
+      directory += number(UInt32(0x0201_4B50)) + number(UInt16(45)) + start + number(UInt16(34))
+      directory += Array(repeating: 0, count: 10) + narrow + Array(file.name.utf8)
+      // A field of another kind stands first.
+      directory += number(UInt16(0x5555)) + number(UInt16(2)) + [9, 9]
+      directory += number(UInt16(1)) + number(UInt16(24)) + sizes + offset
+    }
+    let count = number(UInt64(files.count))
+    let end =
+      number(UInt32(0x0606_4B50)) + number(UInt64(44)) + number(UInt16(45))
+      + number(UInt16(45)) + Array(repeating: 0, count: 8) + count + count
+      + number(UInt64(directory.count)) + number(UInt64(data.count))
+    let locator =
+      number(UInt32(0x0706_4B50)) + number(UInt32(0))
+      + number(UInt64(data.count + directory.count)) + number(UInt32(1))
+    let short = number(UInt16.max)
+    return data + directory + end + locator + number(UInt32(0x0605_4B50)) + [0, 0, 0, 0] + short
+      + short + narrow + narrow + [0, 0]
+  }
+
   static func archive(_ pickle: [UInt8], storage: [UInt8] = Array(repeating: 0, count: 16))
     -> [UInt8]
   {
@@ -174,6 +204,21 @@ struct TorchArchiveTests {
     let folder = try TemporaryFolder()
     let url = try folder.write(TorchBuilder.archive(TorchBuilder.tensor()), "a.pth")
     #expect(try WeightFile(at: url).tensors.map(\.shape) == [[2, 2]])
+  }
+
+  @Test func `files above 4 GB have 64-bit sizes, which are read`() throws {
+    let folder = try TemporaryFolder()
+    let files: [(name: String, bytes: [UInt8])] = [
+      ("a/data.pkl", TorchBuilder.tensor()),
+      ("a/data/0", [1.0, 2, 3, 4].flatMap { TorchBuilder.number(Float($0).bitPattern) }),
+    ]
+    let bytes = TorchBuilder.wideZip(files)
+    let file = try WeightFile(at: folder.write(bytes, "a.pth"))
+    #expect(try file.tensor(named: "w").floats() == [1, 2, 3, 4])
+    for length in [bytes.count - 60, bytes.count - 30] {
+      let url = try folder.write(Array(bytes.prefix(length) + bytes.suffix(22)), "b.pth")
+      #expect(weightsError { _ = try WeightFile(at: url) } != nil)
+    }
   }
 
   @Test(arguments: HostileArchive.pickles + HostileArchive.archives)

@@ -122,7 +122,9 @@ struct AdapterPatch: WeightPatch {
         matrix(name).map { $0 == (rows, columns) } ?? false
       }
     }
-    guard let first = matrix("lokr_w1"), let second = matrix("lokr_w2") else { return false }
+    guard let first = matrix("lokr_w1"), let second = matrix("lokr_w2"),
+      max(first.rows, second.rows) <= rows, max(first.columns, second.columns) <= columns
+    else { return false }
     return first.rows * second.rows == rows && first.columns * second.columns == columns
   }
 

@@ -170,8 +170,9 @@ extension CheckpointPart {
     let patch = try shape("vision_model.embeddings.patch_embedding.weight", rank: 4)
     let positions = try shape("vision_model.embeddings.position_embedding.weight", rank: 2)[0]
     let side = Int(Double(max(0, positions - 1)).squareRoot().rounded())
-    guard side * side + 1 == positions else {
-      throw invalid("\(positions) positions, expected one more than a square")
+    guard side * side + 1 == positions, side <= 1024, 1...1024 ~= patch[2] else {
+      throw invalid(
+        "\(positions) positions of patches \(patch[2]) wide, expected one more than a square")
     }
     return ImageEncoder.Configuration(
       width: patch[0],

@@ -21,6 +21,7 @@ extension CheckpointPart {
       .renamed(by: style == .original ? KeyStyles.transformer : nil)
     let configuration = try ours.transformerConfiguration()
     try configuration.validate()
+    try checkInputs(configuration)
     return ours.form(
       .transformer(configuration), style, models: PublishedModel.names(of: configuration),
       expert: weights.metadata["model_type"].flatMap(Self.expert))
@@ -61,7 +62,6 @@ extension CheckpointPart {
       configuration.positionEmbeddingLength =
         try shape("condition_embedder.image_embedder.pos_embed", rank: 3)[1]
     }
-    try checkInputs(configuration)
     return configuration
   }
 

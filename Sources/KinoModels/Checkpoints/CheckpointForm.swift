@@ -63,18 +63,20 @@ public struct CheckpointForm: Sendable {
   public static func recognise(
     in weights: WeightSet, headDimension: Int = 128
   ) throws -> [CheckpointForm] {
-    var forms: [CheckpointForm] = []
-    for kind in CheckpointSignature.all {
-      guard let prefix = kind.prefix(in: weights) else { continue }
-      let part = try weights.renamed { name in
-        name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : nil
-      }
-      forms.append(
-        try kind.form(
-          CheckpointPart(weights: part, prefix: prefix, headDimension: headDimension)))
+    let found = CheckpointSignature.all.compactMap { kind in
+      kind.prefix(in: weights).map { (kind: kind, prefix: $0) }
     }
-    if forms.isEmpty { throw unrecognised(weights) }
-    return forms
+    if found.isEmpty { throw unrecognised(weights) }
+    let prefixes = found.map(\.prefix).filter { !$0.isEmpty }
+    return try found.map { kind, prefix in
+      let part = try weights.renamed { name in
+        // A network without a prefix leaves others' tensors to them.
+        let isOthers = prefix.isEmpty && prefixes.contains(where: name.hasPrefix)
+        return name.hasPrefix(prefix) && !isOthers ? String(name.dropFirst(prefix.count)) : nil
+      }
+      return try kind.form(
+        CheckpointPart(weights: part, prefix: prefix, headDimension: headDimension))
+    }
   }
 
   private static func unrecognised(_ weights: WeightSet) -> ModelError {
@@ -175,7 +177,8 @@ struct CheckpointPart {
     weights.tensors.reduce(0) { count, tensor in
       guard tensor.name.hasPrefix(path + ".") else { return count }
       let number = tensor.name.dropFirst(path.count + 1).prefix { $0 != "." }
-      return max(count, (Int(number) ?? -1) + 1)
+      // Far more than any network has; sums stay small.
+      return max(count, min(Int(number) ?? -1, 1 << 20) + 1)
     }
   }
 
