@@ -1,8 +1,27 @@
-internal import Foundation
+public import Foundation
 
 extension WeightSet {
   /// File names used by diffusers and by transformers.
   static let stems = ["diffusion_pytorch_model", "model"]
+
+  /// Finds every set of weights in a folder: the indices of shards, then single files, each in order of
+  /// name.
+  ///
+  /// A folder of one network has one; a repository's folder may have a transformer beside encoders.
+  ///
+  /// - Parameter folder: The folder; folders within are not searched.
+  /// - Returns: What ``init(at:)`` opens, one by one.
+  /// - Throws: ``WeightsError`` if the folder or an index can't be read.
+  public static func places(in folder: URL) throws(WeightsError) -> [URL] {
+    let (indices, files) = try names(in: folder)
+    var shards: Set<String> = []
+    for name in indices {
+      let index = try ShardIndex(at: folder.appendingPathComponent(name))
+      shards.formUnion(index.shards.values)
+    }
+    return (indices + files.filter { !shards.contains($0) })
+      .map { folder.appendingPathComponent($0) }
+  }
 
   static func isFolder(_ url: URL) -> Bool {
     var isFolder: ObjCBool = false
@@ -10,8 +29,10 @@ extension WeightSet {
       && isFolder.boolValue
   }
 
-  /// Returns the index in a folder, or the files of weights if there is none.
-  static func otherWeights(in folder: URL) throws(WeightsError) -> [URL] {
+  /// The names of indices and of files of weights in a folder, in order.
+  private static func names(
+    in folder: URL
+  ) throws(WeightsError) -> (indices: [String], files: [String]) {
     let names: [String]
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
@@ -25,6 +46,12 @@ extension WeightSet {
     let files = visible.filter { name in
       [".safetensors", ".gguf", ".pth", ".pt", ".bin", ".ckpt"].contains { name.hasSuffix($0) }
     }
+    return (indices, files)
+  }
+
+  /// Returns the index in a folder, or the files of weights if there is none.
+  static func otherWeights(in folder: URL) throws(WeightsError) -> [URL] {
+    let (indices, files) = try names(in: folder)
     // One shard is not the weights.
     if indices.isEmpty, let shard = files.first(where: { $0.contains(/-\d+-of-\d+\./) }) {
       throw WeightsError(

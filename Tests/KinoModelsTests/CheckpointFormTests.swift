@@ -1,6 +1,8 @@
+import Foundation
 import KinoModels
 import KinoNN
 import KinoTensor
+import KinoTestSupport
 import KinoWeights
 import Testing
 
@@ -27,6 +29,24 @@ private func only(_ weights: WeightSet) throws -> CheckpointForm {
 }
 
 struct CheckpointFormTests {
+  @Test func `Every set of weights in a folder is found, shards as one`() throws {
+    let folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("kino-places-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let tensors = ["a": Tensor.ones([64]), "b": Tensor.ones([64])]
+    try WeightSet.write(tensors, to: folder, maximumShardByteCount: 64)
+    for name in ["Wan2.1_VAE.pth", "config.json", ".hidden.gguf", "x.gguf", "z.safetensors"] {
+      try Data("?".utf8).write(to: folder.appendingPathComponent(name))
+    }
+    let names = try WeightSet.places(in: folder).map(\.lastPathComponent)
+    #expect(
+      names == [
+        "diffusion_pytorch_model.safetensors.index.json", "Wan2.1_VAE.pth", "x.gguf",
+        "z.safetensors",
+      ])
+  }
+
   private static let networks =
     PublishedCheckpoint.transformers + PublishedCheckpoint.autoencoders
     + [PublishedCheckpoint.textEncoder, PublishedCheckpoint.imageEncoder]
@@ -140,6 +160,25 @@ struct CheckpointFormTests {
     let form = try only(SparseCheckpoint.open(shapes))
     #expect(form.models == ["Wan 2.1 T2V 1.3B"])
     #expect(form.weights["patch_embedding.weight"]?.shape == [1536, 16, 1, 2, 2])
+  }
+}
+
+struct QuantisedTransformerTests {
+  @Test(arguments: ["model.gguf", "scaled.safetensors", "state.pth"])
+  func `A transformer in each form gives the reference's velocity`(name: String) throws {
+    let golden = try Golden("quantised-transformer")
+    let weights = try WeightSet(at: golden.folder.appendingPathComponent(name))
+    let form = try #require(
+      try CheckpointForm.recognise(in: weights, headDimension: 16).first)
+    guard case .transformer(let configuration) = form.network else {
+      Issue.record("found \(form.network)")
+      return
+    }
+    let model = try form.weights.load { DiffusionTransformer($0, configuration: configuration) }
+    let velocity = model(
+      golden["latents"], timesteps: .perSample(golden["timestep"]),
+      text: model.textContext(golden["text"]))
+    expectClose(velocity, golden["velocity.\(name)"], tolerance: 1e-4)
   }
 }
 

@@ -1,4 +1,7 @@
-"""A tiny transformer as a GGUF file in Q8_0, as ComfyUI-GGUF's tool makes them, and its velocity.
+"""A tiny transformer in the forms that people have, and the velocity of each form's numbers.
+
+GGUF in Q8_0 as ComfyUI-GGUF's tool makes it, 8-bit floating point with scales as ComfyUI has it, and
+bfloat16 in a file of torch.save.
 
     python -m pip install gguf==0.19.0
 """
@@ -8,6 +11,8 @@ import torch
 from diffusers import WanTransformer3DModel
 from gguf import GGMLQuantizationType, GGUFWriter
 from gguf.quants import dequantize, quantize
+
+from safetensors.torch import save_file
 
 from common import GOLDENS, generator, randomize, report, write
 
@@ -49,16 +54,16 @@ def original(key):
     return key.replace("scale_shift_table", "modulation")
 
 
-def main():
-    random = generator(SEED)
-    model = randomize(WanTransformer3DModel(**CONFIGURATION), random, gain=1.0)
-    folder = GOLDENS / "quantised-transformer"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "model.gguf"
+def is_product(key, value):
+    return key.startswith("blocks.") and value.ndim == 2
+
+
+def write_gguf(model, path):
+    """Writes the file, and gives the model its numbers."""
     writer = GGUFWriter(path, "wan")
     for key, parameter in model.named_parameters():
         value, name = parameter.detach().numpy(), original(key)
-        if key.startswith("blocks.") and value.ndim == 2:
+        if is_product(key, value):
             data = quantize(value, GGMLQuantizationType.Q8_0)
             writer.add_tensor(name, data, raw_dtype=GGMLQuantizationType.Q8_0)
             value = dequantize(data, GGMLQuantizationType.Q8_0).reshape(value.shape)
@@ -69,16 +74,49 @@ def main():
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    path.chmod(0o644)
-    print(path.name, path.stat().st_size, "bytes")
+
+
+def write_scaled(model, path):
+    """Writes 8-bit products with a scale each, and gives the model their numbers."""
+    prefix, tensors = "model.diffusion_model.", {}
+    for key, parameter in model.named_parameters():
+        name = prefix + original(key)
+        if not is_product(key, parameter):
+            tensors[name] = parameter.detach().half()
+        else:
+            scale = parameter.detach().abs().max() / 448
+            tensors[name] = (parameter.detach() / scale).to(torch.float8_e4m3fn)
+            tensors[name.removesuffix("weight") + "scale_weight"] = scale
+        value = tensors[name].float()
+        if is_product(key, parameter):
+            value = value * scale
+        parameter.data.copy_(value)
+    tensors[prefix + "scaled_fp8"] = torch.zeros(2).to(torch.float8_e4m3fn)
+    save_file(tensors, path)
+
+
+def write_pickle(model, path):
+    state = {original(key): value.detach().bfloat16() for key, value in model.named_parameters()}
+    for parameter, value in zip(model.parameters(), state.values()):
+        parameter.data.copy_(value.float())
+    torch.save(state, path)
+
+
+def main():
+    folder = GOLDENS / "quantised-transformer"
+    folder.mkdir(parents=True, exist_ok=True)
+    random = generator(SEED)
     normal = lambda *shape: torch.randn(shape, generator=random)
     latents, text, timestep = normal(1, 4, 2, 4, 4), normal(1, 5, 32), torch.tensor([400.0])
-    tensors = {
-        "latents": latents,
-        "text": text,
-        "timestep": timestep,
-        "velocity": model(latents, timestep, text).sample,
-    }
+    tensors = {"latents": latents, "text": text, "timestep": timestep}
+    for name, form in [
+        ("model.gguf", write_gguf), ("scaled.safetensors", write_scaled), ("state.pth", write_pickle)
+    ]:
+        model = randomize(WanTransformer3DModel(**CONFIGURATION), generator(SEED), gain=1.0)
+        form(model, folder / name)
+        (folder / name).chmod(0o644)
+        print(name, (folder / name).stat().st_size, "bytes")
+        tensors["velocity." + name] = model(latents, timestep, text).sample
     report(tensors)
     write(folder / "io.safetensors", tensors, SEED)
 

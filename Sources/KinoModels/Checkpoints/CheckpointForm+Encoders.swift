@@ -9,7 +9,7 @@ extension CheckpointPart {
       by: style == .diffusers
         ? nil : isNested ? KeyStyles.residualAutoencoder : KeyStyles.autoencoder)
     let configuration = try ours.autoencoderConfiguration()
-    try configuration.validate()
+    try check(configuration.validate)
     let published = [16: "Wan 2.1 autoencoder", 48: "Wan 2.2 autoencoder"]
     return ours.form(
       .autoencoder(configuration), style,
@@ -100,7 +100,7 @@ extension CheckpointPart {
         name != Self.alias ? name : hasShared ? nil : "shared.weight"
       })
     let configuration = try ours.textEncoderConfiguration()
-    try configuration.validate()
+    try check(configuration.validate)
     return ours.form(
       .textEncoder(configuration), style,
       models: configuration.layerCount == 24 && configuration.width == 4096
@@ -159,7 +159,7 @@ extension CheckpointPart {
         ]))
     }
     let configuration = try ours.imageEncoderConfiguration()
-    try configuration.validate()
+    try check(configuration.validate)
     return ours.form(
       .imageEncoder(configuration), style,
       models: configuration.width == 1280 && configuration.layerCount == 32

@@ -20,7 +20,7 @@ extension CheckpointPart {
     let ours = try flattenedPatchRestored()
       .renamed(by: style == .original ? KeyStyles.transformer : nil)
     let configuration = try ours.transformerConfiguration()
-    try configuration.validate()
+    try check(configuration.validate)
     try checkInputs(configuration)
     return ours.form(
       .transformer(configuration), style, models: PublishedModel.names(of: configuration),

@@ -57,9 +57,8 @@ public struct CheckpointForm: Sendable {
   ///   - headDimension: Channels in a transformer's head, which shapes do not tell; 128 in every
   ///     published model.
   /// - Returns: The networks: one, or several for an all-in-one file.
-  /// - Throws: ``ModelError``: `unsupported` if no network of Kino's is there, or one that it can't run;
-  ///   `invalidConfiguration` if sizes contradict each other. ``WeightsError`` if two tensors have one
-  ///   name.
+  /// - Throws: ``ModelError`` (`unsupported`) if no network of Kino's is there, or one that it can't run,
+  ///   or if sizes contradict each other. ``WeightsError`` if two tensors have one name.
   public static func recognise(
     in weights: WeightSet, headDimension: Int = 128
   ) throws -> [CheckpointForm] {
@@ -82,6 +81,7 @@ public struct CheckpointForm: Sendable {
   private static func unrecognised(_ weights: WeightSet) -> ModelError {
     let names = weights.tensors.map(\.name)
     let samples = names.sorted().prefix(3).map(quoted).joined(separator: ", ")
+    let kind = weights.metadata["general.architecture"].map { " of the architecture \(quoted($0))" }
     let isAdapter = names.contains { LoRA.isAdapterKey($0) }
     return ModelError(
       .unsupported,
@@ -91,7 +91,7 @@ public struct CheckpointForm: Sendable {
           ? "no tensors."
           : isAdapter
             ? "a LoRA: give it as one, beside a model."
-            : "\(names.count) tensors of other names, such as \(samples)."))
+            : "\(names.count) tensors of other names\(kind ?? ""), such as \(samples)."))
   }
 }
 
@@ -182,8 +182,11 @@ struct CheckpointPart {
     }
   }
 
-  func invalid(_ details: String) -> ModelError {
-    ModelError(.invalidConfiguration, "\(weights.url.path): \(details)")
+  func invalid(_ details: String) -> ModelError { unsupported(details + ".") }
+
+  /// Throws the faults of a configuration with the file they were read from.
+  func check(_ validate: () throws(ModelError) -> Void) throws(ModelError) {
+    do throws(ModelError) { try validate() } catch { throw invalid(error.details) }
   }
 
   func unsupported(_ details: String) -> ModelError {
