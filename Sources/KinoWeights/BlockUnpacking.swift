@@ -51,11 +51,24 @@ extension StoredType {
     case .q4K: each(Block.q4K)
     case .q5K: each(Block.q5K)
     case .q6K: each(Block.q6K)
-    case .float8e4m3: each { $1.pointee = Self.e4m3[Int($0[0])] }
-    case .float8e5m2: each { $1.pointee = Block.half(UInt16($0[0]) << 8) }
+    case .float8e4m3: Self.lookUp(source, count, Self.e4m3, target)
+    case .float8e5m2: Self.lookUp(source, count, Self.e5m2, target)
     default: preconditionFailure("\(rawValue) is not packed")
     }
   }
+
+  private static func lookUp(
+    _ source: UnsafeRawPointer, _ count: Int, _ values: [Float],
+    _ target: UnsafeMutablePointer<Float>
+  ) {
+    let codes = UnsafeRawBufferPointer(start: source, count: count)
+    values.withUnsafeBufferPointer { values in
+      for index in 0..<count { target[index] = values[Int(codes[index])] }
+    }
+  }
+
+  /// The values of 8-bit numbers with 5 bits of exponent: the upper halves of 16-bit ones.
+  private static let e5m2: [Float] = (0...255).map { Block.half(UInt16($0) << 8) }
 
   /// The values of 8-bit numbers with 4 bits of exponent: no infinities, one NaN of each sign.
   private static let e4m3: [Float] = (0...255).map { code in

@@ -2,6 +2,8 @@
 enum FileSignature {
   case gguf
   case zip
+  /// Pickles of PyTorch one behind another.
+  case pickles
   /// A form Kino does not read, in words, and what to do.
   case foreign(kind: String, advice: String)
   /// Nothing known: safetensors has no signature.
@@ -15,9 +17,11 @@ enum FileSignature {
       self = .gguf
     } else if starts(with: "PK\u{3}\u{4}") {
       self = .zip
+    } else if head.starts(with: TorchLegacyFile.signature) {
+      self = .pickles
     } else if isTar || Self.isPickle(head) {
       self = .foreign(
-        kind: "a file as PyTorch wrote them before version 1.6, not a zip file",
+        kind: "a pickle or an archive that is no state dictionary of torch.save",
         advice: "Load it in a current PyTorch and save it again with torch.save.")
     } else if starts(with: "version https://git-lfs") {
       self = .foreign(

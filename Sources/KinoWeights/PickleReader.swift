@@ -36,26 +36,57 @@ struct PickleReader {
 
   let path: String
   private let bytes: [UInt8]
-  private var position = 0
+  /// Where the next pickle starts.
+  private(set) var position: Int
+  /// The type of each storage that a pickle named.
+  private(set) var storageTypes: [String: StoredType] = [:]
   private var stack: [Value] = []
   private var memo: [Int: Value] = [:]
   /// The elements of tuples and lists, and keys and values of dictionaries in turn.
   private var contents: [[Value]] = []
 
-  init(_ bytes: [UInt8], path: String) {
+  /// Reads pickles from a place on.
+  init(_ bytes: [UInt8], from position: Int = 0, path: String) {
     self.bytes = bytes
+    self.position = position
     self.path = path
+  }
+
+  /// Runs one program and returns what it makes.
+  mutating func next() throws(WeightsError) -> Value {
+    (stack, memo) = ([], [:])
+    while true {
+      let operation = try take(1).first ?? 0
+      if operation == UInt8(ascii: ".") { return try pop() }
+      try run(operation)
+    }
   }
 
   /// Runs the program and returns the tensors of the dictionary it makes.
   mutating func stateDictionary() throws(WeightsError) -> [(name: String, tensor: TensorRecord)] {
-    while true {
-      let operation = try take(1).first ?? 0
-      if operation == UInt8(ascii: ".") { break }
-      try run(operation)
-    }
-    guard case .dictionary(let number) = try pop() else { throw notADictionary }
+    guard case .dictionary(let number) = try next() else { throw notADictionary }
     return try tensors(of: number, depth: 0)
+  }
+
+  /// The texts of a list.
+  func texts(_ value: Value) throws(WeightsError) -> [String] {
+    guard case .list(let number) = value else { throw damaged("a list of texts") }
+    var texts: [String] = []
+    for element in contents[number] {
+      guard case .text(let text) = element else { throw damaged("a text") }
+      texts.append(text)
+    }
+    return texts
+  }
+
+  /// The truth value under a key of a dictionary; nil if there is none.
+  func flag(_ key: String, in value: Value) -> Bool? {
+    guard case .dictionary(let number) = value else { return nil }
+    let pairs = contents[number]
+    for index in stride(from: 0, to: pairs.count, by: 2) {
+      if case .text(key) = pairs[index], case .bool(let flag) = pairs[index + 1] { return flag }
+    }
+    return nil
   }
 
   // MARK: - Results
@@ -228,10 +259,15 @@ struct PickleReader {
     return type
   }
 
-  private func storage(_ description: [Value]) throws(WeightsError) -> Storage {
+  private mutating func storage(_ description: [Value]) throws(WeightsError) -> Storage {
     guard description.count >= 3, case .text("storage") = description[0],
       case .global(.storageType(let type)) = description[1], case .text(let key) = description[2]
     else { throw damaged("a storage's description") }
+    // Old files may say that a storage is a part of another.
+    if description.count > 5 {
+      guard case .none = description[5] else { throw damaged("a storage of its own") }
+    }
+    storageTypes[key] = type
     return Storage(key: key, type: type)
   }
 

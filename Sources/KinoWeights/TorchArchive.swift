@@ -5,7 +5,7 @@
 struct TorchArchive {
   private(set) var content = WeightFile.Content()
 
-  private static let maximumPickleLength = 8_000_000
+  static let maximumPickleLength = 8_000_000
 
   init(_ file: MappedFile) throws(WeightsError) {
     let directory = try ZipDirectory(file)
@@ -27,12 +27,28 @@ struct TorchArchive {
     }
     var reader = PickleReader(try file.read(range), path: file.path)
     for (name, tensor) in try reader.stateDictionary() {
-      try add(name, tensor, directory.ranges[prefix + "data/" + tensor.storage.key], file)
+      try content.add(
+        name, tensor, storage: directory.ranges[prefix + "data/" + tensor.storage.key], of: file)
     }
   }
 
-  private mutating func add(
-    _ name: String, _ tensor: PickleReader.TensorRecord, _ range: Range<Int>?, _ file: MappedFile
+  private static func checkByteOrder(
+    _ range: Range<Int>?, _ file: MappedFile
+  ) throws(WeightsError) {
+    guard let range else { return }
+    guard try file.read(range.prefix(16)) == Array("little".utf8) else {
+      throw WeightsError(
+        .unsupportedFormat, at: file.path, expected: "little-endian storages", found: "others",
+        advice: "Save the weights again on a little-endian machine.")
+    }
+  }
+}
+
+extension WeightFile.Content {
+  /// Adds a tensor of a pickle whose elements lie in the part `range` of the file.
+  mutating func add(
+    _ name: String, _ tensor: PickleReader.TensorRecord, storage range: Range<Int>?,
+    of file: MappedFile
   ) throws(WeightsError) {
     let shape = tensor.shape
     guard let byteCount = tensor.type.byteCount(shape: shape), byteCount >= 0 else {
@@ -49,7 +65,7 @@ struct TorchArchive {
     guard let range else {
       throw WeightsError(
         .missingTensor, at: file.path,
-        expected: "the storage \(quoted(tensor.storage.key)) of \(quoted(name)) in the zip file",
+        expected: "the storage \(quoted(tensor.storage.key)) of \(quoted(name)) in the file",
         found: "none")
     }
     let (offset, overflow) = tensor.offset.multipliedReportingOverflow(
@@ -60,10 +76,10 @@ struct TorchArchive {
         expected: "\(quoted(name)), \(tensor.type.rawValue) \(shape), inside its storage",
         found: "\(range.count) bytes", advice: "The file is damaged: fetch it again.")
     }
-    content.tensors.append(
+    tensors.append(
       StoredTensor(name: name, type: tensor.type, shape: shape, byteCount: byteCount))
     let start = range.lowerBound + offset
-    content.ranges.append(start..<start + byteCount)
+    ranges.append(start..<start + byteCount)
   }
 
   private static func isContiguous(_ shape: [Int], strides: [Int]) -> Bool {
@@ -74,16 +90,5 @@ struct TorchArchive {
       expected *= extent
     }
     return true
-  }
-
-  private static func checkByteOrder(
-    _ range: Range<Int>?, _ file: MappedFile
-  ) throws(WeightsError) {
-    guard let range else { return }
-    guard try file.read(range.prefix(16)) == Array("little".utf8) else {
-      throw WeightsError(
-        .unsupportedFormat, at: file.path, expected: "little-endian storages", found: "others",
-        advice: "Save the weights again on a little-endian machine.")
-    }
   }
 }

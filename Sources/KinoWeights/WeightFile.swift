@@ -11,7 +11,8 @@ public struct WeightFile: Sendable {
     case safetensors
     /// The file format of ggml.
     case gguf = "GGUF"
-    /// A state dictionary as `torch.save` writes it: a zip file with a pickle inside.
+    /// A state dictionary as `torch.save` writes it: a zip file with a pickle inside, or in the old form
+    /// pickles one behind another.
     case torch = "PyTorch"
   }
 
@@ -42,10 +43,12 @@ public struct WeightFile: Sendable {
     switch try FileSignature(of: mapping) {
     case .gguf: self.init(url, .gguf, try GGUFHeader(mapping).content, mapping)
     case .zip: self.init(url, .torch, try TorchArchive(mapping).content, mapping)
+    case .pickles: self.init(url, .torch, try TorchLegacyFile(mapping).content, mapping)
     case .other: self.init(url, .safetensors, try SafetensorsHeader(mapping).content, mapping)
     case .foreign(let kind, let advice):
       throw WeightsError(
-        .unsupportedFormat, at: mapping.path, expected: "safetensors, GGUF, or a PyTorch zip file",
+        .unsupportedFormat, at: mapping.path,
+        expected: "safetensors, GGUF, or a file of torch.save",
         found: kind, advice: advice)
     }
   }

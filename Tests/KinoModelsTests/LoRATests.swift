@@ -277,6 +277,37 @@ struct LoRAReportTests {
     }
   }
 
+  @Test(arguments: [
+    ["lora_A.weight": [4, 32], "lora_B.weight": [32, 3]],
+    ["lora_A.weight": [4, 32], "lora_B.weight": [31, 4]],
+    ["lora_A.weight": [4, 32], "lora_B.weight": [32, 4], "alpha": [2]],
+    ["lora_A.weight": [4, 32], "lora_B.weight": [32, 4], "dora_scale": [7]],
+    ["lora_A.weight": [128], "lora_B.weight": [32, 4]],
+    ["lokr_w1": [1 << 40, 0], "lokr_w2": [1 << 40, 0]],
+    ["lokr_w1": [4, 2], "lokr_w2": [8, 15]],
+    ["lokr_w1_a": [4, 2], "lokr_w1_b": [3, 2], "lokr_w2": [8, 16]],
+    ["hada_w1_a": [32, 4], "hada_w1_b": [4, 32], "hada_w2_a": [32, 4], "hada_w2_b": [4, 31]],
+    ["diff": [32, 31]], ["diff_b": [32, 1]], ["diff_m": [0, 32]],
+  ])
+  func `Parts that do not fit are named, never applied`(shapes: [String: [Int]]) throws {
+    let place = try Workplace()
+    let start = "diffusion_model.blocks.0.self_attn.q."
+    let tensors = Dictionary(
+      uniqueKeysWithValues: shapes.map { (start + $0.key, Tensor.zeros($0.value)) })
+    let adapter = try place.adapter(tensors)
+    let error = #expect(throws: ModelError.self) { try adapter.merged(into: place.base) }
+    #expect(error?.description.contains("\(shapes.count) do not fit their layers") == true)
+  }
+
+  @Test func `Two names of one part count once`() throws {
+    let place = try Workplace()
+    var tensors = pair("diffusion_model.blocks.0.self_attn.q.", place)
+    tensors["diffusion_model.blocks.0.self_attn.q.lora_A.default.weight"] = place.normal(4, 32)
+    let report = try place.adapter(tensors).merged(into: place.base).report
+    #expect(report.used.count == 2)
+    #expect(report.unused.count == 1)
+  }
+
   @Test func `A model is no adapter`() throws {
     let place = try Workplace()
     let error = #expect(throws: ModelError.self) { try LoRA(place.base) }

@@ -64,6 +64,31 @@ enum TorchBuilder {
     zip([("a/data.pkl", pickle), ("a/data/0", storage), ("a/version", Array("3\n".utf8))])
   }
 
+  /// A file in the old form: pickles one behind another, then storages.
+  static func legacy(
+    version: UInt16 = 1001, machine: [UInt8] = [0x7D], tensor: [UInt8] = TorchBuilder.tensor(),
+    order: [String] = ["0"], length: UInt64 = 4, data: Int = 16
+  ) -> [UInt8] {
+    let signature: [UInt8] = [
+      0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E,
+    ]
+    var bytes = signature
+    bytes += [0x80, 2, 0x4D] as [UInt8]
+    bytes += number(version)
+    bytes += [0x2E, 0x80, 2] as [UInt8]
+    bytes += machine
+    bytes += [0x2E] as [UInt8]
+    bytes += tensor
+    bytes += [0x80, 2, 0x5D] as [UInt8]
+    for key in order { bytes += text(key) + [0x61] as [UInt8] }
+    bytes.append(0x2E)
+    for _ in order {
+      bytes += number(length)
+      bytes += [UInt8](repeating: 0, count: data)
+    }
+    return bytes
+  }
+
   static func text(_ text: String) -> [UInt8] {
     [UInt8(ascii: "X")] + number(UInt32(text.utf8.count)) + Array(text.utf8)
   }
@@ -159,6 +184,25 @@ struct HostileArchive: CustomTestStringConvertible {
     .init("fewer strides than axes", .unsupportedFormat, pickle: TorchBuilder.tensor(strides: [1])),
   ]
 
+  static let legacy: [HostileArchive] = [
+    .init("another version", .unsupportedFormat, TorchBuilder.legacy(version: 1000)),
+    .init(
+      "a big-endian machine", .unsupportedFormat,
+      TorchBuilder.legacy(machine: [0x7D] + TorchBuilder.text("little_endian") + [0x89, 0x73])),
+    .init(
+      "code in the facts about the machine", .unsafeContent,
+      TorchBuilder.legacy(machine: TorchBuilder.global("os", "system"))),
+    .init("a storage that no tensor names", .badEntry, TorchBuilder.legacy(order: ["0", "9"])),
+    .init("a storage twice", .duplicateKey, TorchBuilder.legacy(order: ["0", "0"])),
+    .init("a storage left out", .missingTensor, TorchBuilder.legacy(order: [])),
+    .init("a storage longer than the file", .outOfRange, TorchBuilder.legacy(length: 40)),
+    .init("a storage of 2^63 elements", .badNumber, TorchBuilder.legacy(length: 1 << 63)),
+    .init("a storage shorter than its tensor", .outOfRange, TorchBuilder.legacy(length: 3)),
+    .init(
+      "a file that ends before its storages", .truncatedHeader,
+      Array(TorchBuilder.legacy().dropLast(20))),
+  ]
+
   static let archives: [HostileArchive] = [
     .init("no directory", .truncatedHeader, [0x50, 0x4B, 3, 4] + Array(repeating: 0, count: 60)),
     .init(
@@ -179,12 +223,13 @@ struct HostileArchive: CustomTestStringConvertible {
       "a huge pickle", .headerTooLarge,
       TorchBuilder.archive(Array(repeating: 0x4E, count: 8_000_001))),
     .init(
-      "a file cut short", .truncatedHeader, TorchBuilder.archive(TorchBuilder.tensor()).dropLast(9)),
+      "a file cut short", .truncatedHeader,
+      Array(TorchBuilder.archive(TorchBuilder.tensor()).dropLast(9))),
   ]
 }
 
 struct TorchArchiveTests {
-  @Test(arguments: ["state", "wrapped"])
+  @Test(arguments: ["state", "wrapped", "old"])
   func `a state dictionary has the tensors that were saved`(name: String) throws {
     let file = try WeightFile(at: fixture("\(name).pth"))
     let expected = try SafetensorsFile(at: fixture("\(name).safetensors"))
@@ -202,8 +247,10 @@ struct TorchArchiveTests {
     throws
   {
     let folder = try TemporaryFolder()
-    let url = try folder.write(TorchBuilder.archive(TorchBuilder.tensor()), "a.pth")
-    #expect(try WeightFile(at: url).tensors.map(\.shape) == [[2, 2]])
+    for bytes in [TorchBuilder.archive(TorchBuilder.tensor()), TorchBuilder.legacy()] {
+      let url = try folder.write(bytes, "a.pth")
+      #expect(try WeightFile(at: url).tensors.map(\.shape) == [[2, 2]])
+    }
   }
 
   @Test func `files above 4 GB have 64-bit sizes, which are read`() throws {
@@ -221,7 +268,7 @@ struct TorchArchiveTests {
     }
   }
 
-  @Test(arguments: HostileArchive.pickles + HostileArchive.archives)
+  @Test(arguments: HostileArchive.pickles + HostileArchive.archives + HostileArchive.legacy)
   func `a file that asks for more than tensors is refused with the reason`(file: HostileArchive)
     throws
   {
@@ -234,7 +281,6 @@ struct TorchArchiveTests {
 
   @Test(arguments: [
     ("turned.pth", WeightsError.Code.unsupportedFormat, "contiguous"),
-    ("old.pth", .unsupportedFormat, "save it again"),
     ("module.pth", .unsafeContent, "torch.nn.modules.linear.Linear"),
   ])
   func `other files of PyTorch are named and refused`(
@@ -245,10 +291,11 @@ struct TorchArchiveTests {
     #expect(error.description.contains(text))
   }
 
-  @Test func `no damage crashes the reader`() throws {
+  @Test(arguments: ["state.pth", "old.pth"])
+  func `no damage crashes the reader`(name: String) throws {
     let folder = try TemporaryFolder()
     var generator = CountingGenerator(state: 9)
-    let seed = Array(try Data(contentsOf: fixture("state.pth")))
+    let seed = Array(try Data(contentsOf: fixture(name)))
     for _ in 0..<400 {
       var bytes = seed
       for _ in 0..<Int.random(in: 1...4, using: &generator) {

@@ -39,10 +39,13 @@ def main():
     save_file({"weight": small["weight"], "tiny": small["tiny"].float()},
               FIXTURES / "wrapped.safetensors")
     torch.save({"turned": normal(2, 3).T}, FIXTURES / "turned.pth")
-    torch.save({"weight": normal(2)}, FIXTURES / "old.pth", _use_new_zipfile_serialization=False)
+    old = {"weight": normal(2, 3), "brain": table[2:].bfloat16(), "rows": table[1:3],
+           "table": table, "whole": torch.arange(3)}
+    torch.save(OrderedDict(old), FIXTURES / "old.pth", _use_new_zipfile_serialization=False)
+    save_file({name: value.clone() for name, value in old.items()}, FIXTURES / "old.safetensors")
     torch.save(torch.nn.Linear(2, 2), FIXTURES / "module.pth")
     for name in ("state.pth", "state.safetensors", "wrapped.pth", "wrapped.safetensors",
-                 "turned.pth", "old.pth", "module.pth"):
+                 "old.safetensors", "turned.pth", "old.pth", "module.pth"):
         (FIXTURES / name).chmod(0o644)
         print(name, (FIXTURES / name).stat().st_size, "bytes")
 

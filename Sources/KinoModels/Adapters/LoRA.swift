@@ -47,7 +47,13 @@ public struct LoRA: Sendable {
         others.append(tensor.name)
         continue
       }
-      layers[Self.layerName(path), default: AdapterLayer()].parts[part] = tensor.name
+      let name = Self.layerName(path)
+      if layers[name]?.parts[part] == nil {
+        layers[name, default: AdapterLayer()].parts[part] = tensor.name
+      } else {
+        // Two names of one part: the second has no place.
+        others.append(tensor.name)
+      }
     }
     guard !layers.isEmpty else {
       throw ModelError(
