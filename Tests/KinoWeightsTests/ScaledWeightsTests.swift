@@ -80,6 +80,16 @@ struct ScaledWeightsTests {
     #expect(try set.tensor(named: "y.weight").floats() == [5])
   }
 
+  @Test func `weights of other scales have another hash`() throws {
+    let folder = try TemporaryFolder()
+    let hashes = try [Float(2), 3, 2].map { scale in
+      let set = try write(["x.weight": ones, "x.scale_weight": floats([scale], [])], to: folder)
+      return try weightsHash(of: set) { _ in true }
+    }
+    #expect(hashes[0] != hashes[1])
+    #expect(hashes[0] == hashes[2])
+  }
+
   @Test func `a scale of other extents is refused`() throws {
     let folder = try TemporaryFolder()
     for shape in [[5], [4, 5], [3, 1], [6]] {
