@@ -18,7 +18,7 @@ extension StoredType {
     }
   }
 
-  /// The element type of a tensor read from a file.
+  /// The element type of a tensor read from a file; float32 for packed types.
   public var dtype: DType {
     switch self {
     case .float64: .float64
@@ -31,34 +31,12 @@ extension StoredType {
     case .int8: .int8
     case .uint8: .uint8
     case .bool: .bool
+    default: .float32
     }
   }
 }
 
 extension SafetensorsFile {
-  /// Returns a tensor over the file's pages, which are read when first touched.
-  ///
-  /// Nothing is copied unless the file leaves the elements unaligned. The pages stay mapped as long
-  /// as the tensor lives. Two tensors of one name share them, so copy before writing in place.
-  ///
-  /// - Throws: ``WeightsError`` if there is no such tensor, the file was changed since opening, or
-  ///   a boolean is neither 0 nor 1.
-  public func tensor(named name: String) throws(WeightsError) -> Tensor {
-    let bytes = try bytes(of: name)
-    guard let stored = self[name], let start = bytes.baseAddress, !bytes.isEmpty else {
-      return .zeros(self[name]?.shape ?? [0], dtype: self[name]?.type.dtype ?? .float32)
-    }
-    if stored.type == .bool { try checkBooleans(bytes, of: name) }
-    return withExtendedLifetime(mapping) {
-      guard Int(bitPattern: start).isMultiple(of: stored.type.byteWidth) else {
-        return Tensor(copying: bytes, shape: stored.shape, dtype: stored.type.dtype)
-      }
-      return Tensor(
-        borrowing: UnsafeMutableRawPointer(mutating: start), shape: stored.shape,
-        dtype: stored.type.dtype, owner: mapping)
-    }
-  }
-
   /// Returns all tensors by name; see ``tensor(named:)``.
   public func allTensors() throws(WeightsError) -> [String: Tensor] {
     var result: [String: Tensor] = [:]
@@ -87,16 +65,6 @@ extension SafetensorsFile {
       }
     }
     try writer.finish()
-  }
-
-  /// LibTorch computes with booleans as they are; other values would be undefined.
-  private func checkBooleans(
-    _ bytes: UnsafeRawBufferPointer, of name: String
-  ) throws(WeightsError) {
-    guard let value = bytes.first(where: { $0 > 1 }) else { return }
-    throw WeightsError(
-      .badValue, at: mapping.path, expected: "0 or 1 in the booleans of \(quoted(name))",
-      found: "\(value)")
   }
 }
 

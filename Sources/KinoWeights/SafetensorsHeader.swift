@@ -15,6 +15,7 @@ struct SafetensorsHeader: Sendable {
   private(set) var ranges: [Range<Int>] = []
   private(set) var metadata: [String: String] = [:]
   private(set) var indices: [String: Int] = [:]
+  private var dataStart = 0
 
   /// Parses the JSON text of a header whose file holds `dataLength` bytes after it.
   init(json: [UInt8], dataLength: Int, path: String) throws(WeightsError) {
@@ -25,6 +26,43 @@ struct SafetensorsHeader: Sendable {
     }
     try parse(json, path: path)
     try check(dataLength: dataLength, path: path)
+  }
+
+  /// Reads and checks the header of a file.
+  init(_ file: MappedFile) throws(WeightsError) {
+    let length = try Self.length(in: file)
+    try self.init(
+      json: file.read(8..<8 + length), dataLength: file.byteCount - 8 - length, path: file.path)
+    dataStart = 8 + length
+  }
+
+  /// What the header says, with places in the file.
+  var content: WeightFile.Content {
+    WeightFile.Content(
+      tensors: tensors,
+      ranges: ranges.map { $0.lowerBound + dataStart..<$0.upperBound + dataStart },
+      metadata: metadata)
+  }
+
+  private static func length(in file: MappedFile) throws(WeightsError) -> Int {
+    guard file.byteCount >= 8 else {
+      throw WeightsError(
+        .truncatedHeader, at: file.path, expected: "at least 8 bytes",
+        found: "\(file.byteCount)")
+    }
+    let length = try file.read(0..<8).reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+    guard length <= UInt64(maximumLength) else {
+      throw WeightsError(
+        .headerTooLarge, at: file.path,
+        expected: "a header of at most \(maximumLength) bytes",
+        found: "\(length)", advice: "This is not a safetensors file, or it is damaged.")
+    }
+    guard length <= UInt64(file.byteCount - 8) else {
+      throw WeightsError(
+        .truncatedHeader, at: file.path, expected: "a header of \(length) bytes",
+        found: "a file of \(file.byteCount)")
+    }
+    return Int(length)
   }
 
   // MARK: - Parsing
@@ -103,8 +141,10 @@ struct SafetensorsHeader: Sendable {
     _ scanner: inout JSONScanner, of name: String
   ) throws(WeightsError) -> StoredType {
     let text = try scanner.string()
-    if let type = StoredType(rawValue: text) { return type }
-    let known = StoredType.allCases.map(\.rawValue).joined(separator: ", ")
+    // Blocks are GGUF's alone.
+    if let type = StoredType(rawValue: text), type.blockLength == 1 { return type }
+    let known = StoredType.allCases.filter { $0.blockLength == 1 }.map(\.rawValue)
+      .joined(separator: ", ")
     let isDefined = StoredType.unsupportedNames.contains(text)
     throw WeightsError(
       isDefined ? .unsupportedType : .unknownType, at: scanner.path,

@@ -86,9 +86,9 @@ public struct SafetensorsWriter: ~Copyable {
 
   static func sorted(_ tensors: [StoredTensor]) -> [StoredTensor] {
     tensors.sorted { a, b in
-      a.type.byteWidth == b.type.byteWidth
+      a.type.alignment == b.type.alignment
         ? a.name.utf8.lexicographicallyPrecedes(b.name.utf8)
-        : a.type.byteWidth > b.type.byteWidth
+        : a.type.alignment > b.type.alignment
     }
   }
 
@@ -104,6 +104,12 @@ public struct SafetensorsWriter: ~Copyable {
         throw WeightsError(
           .duplicateKey, at: path, expected: "each tensor name once, and not __metadata__",
           found: "\(quoted(tensor.name)) again", advice: "Rename or drop the tensor.")
+      }
+      guard tensor.type.blockLength == 1 else {
+        throw WeightsError(
+          .unsupportedType, at: path, expected: "a type of the safetensors format",
+          found: "\(tensor.type.rawValue) for \(quoted(tensor.name))",
+          advice: "Unpack the tensor before writing.")
       }
       offset += tensor.byteCount
     }

@@ -3,9 +3,11 @@ public import KinoNN
 public import KinoTensor
 
 extension WeightSet {
-  /// Returns a tensor over the pages of its file; see ``SafetensorsFile/tensor(named:)``.
+  /// Returns a tensor over the pages of its file; see ``WeightFile/tensor(named:)``.
+  ///
+  /// One with a scale or an adapter is computed, in float32.
   public func tensor(named name: String) throws(WeightsError) -> Tensor {
-    try file(of: name).tensor(named: name)
+    try source(of: name).tensor(in: files)
   }
 
   /// Builds a network from these weights, which must be exactly its parameters.
@@ -54,7 +56,10 @@ extension WeightSet {
       lookup: { key in
         guard let name = names[key] else { return nil }
         return failure.catching { () throws(WeightsError) in
-          try tensor(named: name).moved(to: device)
+          let source = try source(of: name)
+          let value = try source.tensor(in: files)
+          if source.isComputed { releasePages(of: name) }
+          return value.moved(to: device)
         }
       },
       release: { key in names[key].map(releasePages) })
@@ -96,7 +101,10 @@ extension WeightSet {
   // MARK: - Internal
 
   private func releasePages(of name: String) {
-    try? file(of: name).releasePages(of: name)
+    guard let source = try? source(of: name), let bytes = try? source.bytes(in: files) else {
+      return
+    }
+    files[source.file].mapping.releasePages(of: bytes)
   }
 
   /// Returns the name in the file for each of our keys.

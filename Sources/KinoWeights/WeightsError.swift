@@ -53,6 +53,11 @@ extension WeightsError.Code: CustomStringConvertible {
   /// Another program wrote to the file after it was opened.
   public static let changedOnDisk = Self("changedOnDisk")
 
+  /// A pickle asks for more than tensors.
+  public static let unsafeContent = Self("unsafeContent")
+  /// The file is of a form that Kino does not read.
+  public static let unsupportedFormat = Self("unsupportedFormat")
+
   // The header's text.
   /// The file ends inside its header.
   public static let truncatedHeader = Self("truncatedHeader")
@@ -112,7 +117,7 @@ extension WeightsError.Code: CustomStringConvertible {
 
 /// Quotes a name from an untrusted file: shortened, and without control characters that could
 /// steer a terminal.
-func quoted(_ name: String) -> String {
+package func quoted(_ name: String) -> String {
   let limit = 120
   var text = "'"
   for (count, scalar) in name.unicodeScalars.enumerated() {

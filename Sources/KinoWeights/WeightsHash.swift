@@ -32,7 +32,7 @@ public func weightsHash(_ url: URL) throws(WeightsError) -> WeightsHash {
   try FolderListing(url).hash()
 }
 
-/// Computes the hash of some tensors of a checkpoint, by names and bytes.
+/// Computes the hash of some tensors of a checkpoint, by names and bytes as stored, without adapters.
 ///
 /// - Parameters:
 ///   - weights: The checkpoint.
@@ -46,6 +46,13 @@ public func weightsHash(
   for name in weights.tensors.map(\.name).filter(isCounted).sorted() {
     hasher.update(data: Data((name + "\0").utf8))
     try weights.withUnsafeBytes(of: name) { hasher.update(bufferPointer: $0) }
+    // Another scale makes another weight of the same bytes.
+    let source = try weights.source(of: name)
+    if let scale = source.scale {
+      try weights.files[source.file].withUnsafeBytes(of: scale.name) {
+        hasher.update(bufferPointer: $0)
+      }
+    }
   }
   return WeightsHash(hasher.finalize())
 }

@@ -84,7 +84,7 @@ struct HeaderFuzzTests {
     var cursor = 0
     for (tensor, range) in zip(header.tensors, header.ranges) {
       try #require(range.lowerBound == cursor && range.upperBound <= dataLength)
-      try #require(tensor.shape.reduce(tensor.type.byteWidth, *) == range.count)
+      try #require(tensor.shape.reduce(tensor.type.blockByteCount, *) == range.count)
       try #require(header.indices[tensor.name].map { header.tensors[$0] } == tensor)
       cursor = range.upperBound
     }

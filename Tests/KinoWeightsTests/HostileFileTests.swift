@@ -94,8 +94,8 @@ struct HostileFile: CustomTestStringConvertible {
     .init("three offsets", .badEntry, "{\(entry("a", "U8", [4], [0, 4, 4]))}"),
     .init("an unknown dtype", .unknownType, "{\(entry("a", "FLOAT"))}"),
     .init("a lower-case dtype", .unknownType, "{\(entry("a", "f32"))}"),
-    .init("float8", .unsupportedType, "{\(entry("a", "F8_E4M3"))}"),
-    .init("the other float8", .unsupportedType, "{\(entry("a", "F8_E5M2"))}"),
+    .init("float8 of scales", .unsupportedType, "{\(entry("a", "F8_E8M0"))}"),
+    .init("GGUF's blocks", .unknownType, "{\(entry("a", "Q8_0", [32], [0, 34]))}", data: 34),
     .init("uint64", .unsupportedType, "{\(entry("a", "U64", [0], [0, 0]))}"),
     .init(
       "a dtype that is a number", .notJSON, #"{"a":{"dtype":8,"shape":[4],"data_offsets":[0,4]}}"#),

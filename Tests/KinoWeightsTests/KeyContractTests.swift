@@ -64,3 +64,23 @@ struct KeyMapTests {
     await #expect(processExitsWith: .failure) { _ = KeyMap([("a", "b"), ("c", "b")]) }
   }
 }
+
+struct KeyRulesTests {
+  private let rules = KeyRules([
+    ("blocks.*.a", "layers.*.first"), ("blocks.*.a.0", "layers.*.second.0"), ("head", "out.head"),
+  ])
+
+  @Test func `the longest path that covers a key counts`() {
+    #expect(rules.ours(for: "blocks.12.a.weight") == "layers.12.first.weight")
+    #expect(rules.ours(for: "blocks.12.a.0.weight") == "layers.12.second.0.weight")
+    #expect(rules.foreign(for: "layers.3.second.0.bias") == "blocks.3.a.0.bias")
+    #expect(rules.foreign(for: "out.head") == "head")
+  }
+
+  @Test(arguments: [
+    "blocks.x.a.weight", "blocks..a", "blocks.1", "header.weight", "", "a.blocks.1.a",
+  ])
+  func `a key that no path covers has no name`(key: String) {
+    #expect(rules.ours(for: key) == nil)
+  }
+}

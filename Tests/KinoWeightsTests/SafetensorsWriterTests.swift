@@ -11,7 +11,8 @@ import Testing
 #endif
 
 struct SafetensorsWriterTests {
-  private static let every = StoredType.allCases.enumerated().map { number, type in
+  private static let every = StoredType.allCases.filter { $0.blockLength == 1 }.enumerated().map {
+    number, type in
     StoredTensor(name: "tensor.\(type.rawValue)", type: type, shape: [3, number])
   }
 

@@ -71,12 +71,28 @@ struct SelfAttention: Sendable {
   }
 }
 
-/// Attention of a clip's tokens to the rows of a text.
+/// Attention of a clip's tokens to the rows of a text, and apart from it to those of pictures.
 struct CrossAttention: Sendable {
+  /// Projections of pictures to keys and values.
+  private struct ImageProjections: Sendable {
+    let keys: Linear
+    let values: Linear
+    let keyNorm: RMSNorm
+  }
+
   let projections: AttentionProjections
+  private let imageProjections: ImageProjections?
 
   init(_ scope: ParameterScope, configuration: DiffusionTransformer.Configuration) {
     projections = AttentionProjections(scope, configuration: configuration)
+    let width = configuration.width
+    imageProjections =
+      configuration.imageWidth == nil
+      ? nil
+      : ImageProjections(
+        keys: Linear(scope["add_k_proj"], inputs: width, outputs: width, isLarge: true),
+        values: Linear(scope["add_v_proj"], inputs: width, outputs: width, isLarge: true),
+        keyNorm: RMSNorm(scope["norm_added_k"], width: width, epsilon: configuration.epsilon))
   }
 
   /// Projects embedded text `[B, S, D]`.
@@ -87,12 +103,29 @@ struct CrossAttention: Sendable {
       values: p.split(p.values(text)).transposed(1, 2).contiguous())
   }
 
-  /// Maps `[B, L, D]` to the same shape and type; the bias is added to the logits.
-  func callAsFunction(_ x: Tensor, memory: AttentionMemory, bias: Tensor?) -> Tensor {
+  /// Projects embedded pictures `[B, S, D]`; nil for a model without an image encoder.
+  func imageMemory(_ images: Tensor) -> AttentionMemory? {
+    imageProjections.map { image in
+      AttentionMemory(
+        keys: projections.split(image.keyNorm(image.keys(images))).transposed(1, 2).contiguous(),
+        values: projections.split(image.values(images)).transposed(1, 2).contiguous())
+    }
+  }
+
+  /// Maps `[B, L, D]` to the same shape and type; the bias is added to the logits of the text.
+  func callAsFunction(
+    _ x: Tensor, memory: AttentionMemory, image: AttentionMemory? = nil, bias: Tensor?
+  ) -> Tensor {
     let p = projections
-    return p.joined(
-      scaledDotProductAttention(
-        queries: p.split(p.queryNorm(p.queries(x))).transposed(1, 2), keys: memory.keys,
-        values: memory.values, bias: bias))
+    let queries = p.split(p.queryNorm(p.queries(x))).transposed(1, 2)
+    var read = scaledDotProductAttention(
+      queries: queries, keys: memory.keys, values: memory.values, bias: bias)
+    if let image {
+      read =
+        read
+        + scaledDotProductAttention(
+          queries: queries, keys: image.keys, values: image.values)
+    }
+    return p.joined(read)
   }
 }

@@ -77,14 +77,14 @@ struct DiffusionBlock: Sendable {
   /// Maps the residual stream `[B, L, D]`, float32; the branches compute in `computeType`, and
   /// their results widen to float32 where they join it.
   func callAsFunction(
-    _ residual: Tensor, time: TimeEmbedding, memory: AttentionMemory, textBias: Tensor?,
-    rotary: RotaryTable, computeType: DType
+    _ residual: Tensor, time: TimeEmbedding, memory: AttentionMemory,
+    image: AttentionMemory? = nil, textBias: Tensor?, rotary: RotaryTable, computeType: DType
   ) -> Tensor {
     let (spatial, pointwise) = Modulation.pair(time, table: modulation, epsilon: epsilon)
     var x = residual
     x = spatial.joined(x, attention(spatial.input(x, computeType: computeType), rotary: rotary))
     let query = crossNorm?(x, as: computeType) ?? x.cast(to: computeType)
-    x = x + crossAttention(query, memory: memory, bias: textBias)
+    x = x + crossAttention(query, memory: memory, image: image, bias: textBias)
     return pointwise.joined(x, feedForward(pointwise.input(x, computeType: computeType)))
   }
 }

@@ -28,11 +28,11 @@ extension DiffusionTransformer {
     public var queryKeyNorm: String?
     /// What keeps the norms from dividing by zero.
     public var epsilon: Double
-    /// Width of an image encoder's states; not supported, `nil`.
+    /// Width of an image encoder's states, for models that attend to pictures as to text; `nil`: none.
     public var imageWidth: Int?
-    /// Width of an image's keys; not supported, `nil`.
+    /// Width of the tokens of pictures, ``width`` where there is an image encoder.
     public var addedKeyWidth: Int?
-    /// Positions of an image encoder; not supported, `nil`.
+    /// States of the first and the last picture together, which have positions of their own; `nil`: none.
     public var positionEmbeddingLength: Int?
     /// The longest axis, in tokens, of diffusers' rotary table; Kino's has no limit.
     public var rotaryLimit: Int
@@ -42,7 +42,7 @@ extension DiffusionTransformer {
       patchSize: [Int] = [1, 2, 2], headCount: Int, headDimension: Int, inputChannels: Int,
       outputChannels: Int? = nil, textWidth: Int, frequencyCount: Int = 256,
       feedForwardWidth: Int, layerCount: Int, normalizesCrossAttention: Bool = true,
-      epsilon: Double = 1e-6
+      epsilon: Double = 1e-6, imageWidth: Int? = nil, positionEmbeddingLength: Int? = nil
     ) {
       self.patchSize = patchSize
       self.headCount = headCount
@@ -55,6 +55,9 @@ extension DiffusionTransformer {
       self.layerCount = layerCount
       self.normalizesCrossAttention = normalizesCrossAttention
       self.epsilon = epsilon
+      self.imageWidth = imageWidth
+      self.positionEmbeddingLength = positionEmbeddingLength
+      addedKeyWidth = imageWidth == nil ? nil : headCount * headDimension
       queryKeyNorm = Self.supportedNorm
       rotaryLimit = 1024
     }
@@ -164,13 +167,21 @@ extension DiffusionTransformer.Configuration {
       throw check.unsupported(
         "qk_norm is \(queryKeyNorm ?? "null"), expected \(Self.supportedNorm)")
     }
-    let imageKeys = [
-      ("image_dim", imageWidth), ("added_kv_proj_dim", addedKeyWidth),
-      ("pos_embed_seq_len", positionEmbeddingLength),
-    ]
-    for (key, value) in imageKeys {
-      if let value {
-        throw check.unsupported("\(key) is \(value), expected null: there is no image encoder")
+    try validateImages(check)
+  }
+
+  private func validateImages(_ check: ConfigurationCheck) throws(ModelError) {
+    let expected = imageWidth == nil ? nil : width
+    if addedKeyWidth != expected {
+      throw check.invalid(
+        "added_kv_proj_dim is \(addedKeyWidth.map(String.init) ?? "null"), expected "
+          + (expected.map { "\($0), the width" } ?? "null, as image_dim is"))
+    }
+    if let imageWidth { try check.require("image_dim", imageWidth, in: 1...1 << 17) }
+    if let positionEmbeddingLength {
+      try check.require("pos_embed_seq_len", positionEmbeddingLength, in: 1...1 << 17)
+      if imageWidth == nil {
+        throw check.invalid("pos_embed_seq_len is \(positionEmbeddingLength), image_dim is null")
       }
     }
   }

@@ -16,7 +16,16 @@ extension DiffusionTransformer.Configuration {
     let text = linear(textWidth, width) + linear(width, width)
     let ends =
       linear(inputChannels * patchVolume, width) + linear(width, outputChannels * patchVolume)
-    return layerCount * block + time + text + ends + 2 * width
+    return layerCount * block + time + text + ends + 2 * width + imageParameterCount
+  }
+
+  private var imageParameterCount: Int {
+    guard let imageWidth else { return 0 }
+    let block = 2 * (width + 1) * width + width
+    let embedding =
+      2 * imageWidth + (imageWidth + 1) * (imageWidth + width) + 2 * width
+      + (positionEmbeddingLength ?? 0) * imageWidth
+    return layerCount * block + embedding
   }
 
   /// Counts the floating-point operations of one forward pass over one sample, two to a

@@ -19,6 +19,7 @@ public struct DiffusionTransformer: Sendable {
   let patchEmbedding: PatchEmbedding
   let timeEmbedder: TimeEmbedder
   let textEmbedder: TextEmbedder
+  let imageEmbedder: ImageEmbedder?
   let blocks: [DiffusionBlock]
   let head: VelocityHead
 
@@ -29,6 +30,7 @@ public struct DiffusionTransformer: Sendable {
     patchEmbedding = PatchEmbedding(scope["patch_embedding"], configuration: configuration)
     timeEmbedder = TimeEmbedder(conditions, configuration: configuration)
     textEmbedder = TextEmbedder(conditions["text_embedder"], configuration: configuration)
+    imageEmbedder = ImageEmbedder(conditions["image_embedder"], configuration: configuration)
     blocks = (0..<configuration.layerCount).map {
       DiffusionBlock(scope["blocks"][$0], configuration: configuration)
     }
@@ -41,14 +43,23 @@ public struct DiffusionTransformer: Sendable {
   ///   - hiddenStates: Of the text encoder, `[B, S, textWidth]`.
   ///   - mask: How often each row counts, `[B, S]`: 1 once, 0 not at all, `n` like `n` rows alike.
   ///     `nil` attends to every row once, as published Wan models do with their 512 padded rows.
+  ///   - images: Of the image encoder, `[B, S, imageWidth]`, for a model that reads pictures: the first
+  ///     picture's states, then the last one's if there are two. `nil` attends to text alone.
   ///   - computeType: The type of the products; that of the forward pass.
   /// - Returns: The context of the `B` texts, for any number of forward passes.
   public func textContext(
-    _ hiddenStates: Tensor, mask: Tensor? = nil, computeType: DType = .float32
+    _ hiddenStates: Tensor, mask: Tensor? = nil, images: Tensor? = nil,
+    computeType: DType = .float32
   ) -> TextContext {
     let text = textEmbedder(hiddenStates.cast(to: computeType))
+    precondition(
+      images == nil || imageEmbedder != nil, "textContext: the model has no place for pictures")
+    let pictures = images.flatMap { imageEmbedder?($0.cast(to: computeType)) }
     return TextContext(
       memories: blocks.map { $0.crossAttention.memory(text) },
+      images: pictures.map { pictures in
+        blocks.compactMap { $0.crossAttention.imageMemory(pictures) }
+      } ?? [],
       bias: mask.map { TextContext.bias(mask: $0, computeType: computeType) })
   }
 
@@ -61,10 +72,12 @@ public struct DiffusionTransformer: Sendable {
   ///   - hiddenStates: Of the text encoder, `[B, S, textWidth]`, padded on the right.
   ///   - mask: Which rows are text, `[B, S]`: 1 or true, and 0 or false.
   ///   - rowCount: Rows attended to, text and zeros together; at least `S`.
+  ///   - images: As in ``textContext(_:mask:images:computeType:)``.
   ///   - computeType: The type of the products; that of the forward pass.
   /// - Returns: The context of the `B` texts, for any number of forward passes.
   public func textContext(
-    _ hiddenStates: Tensor, mask: Tensor, paddedTo rowCount: Int, computeType: DType = .float32
+    _ hiddenStates: Tensor, mask: Tensor, paddedTo rowCount: Int, images: Tensor? = nil,
+    computeType: DType = .float32
   ) -> TextContext {
     let (batch, length, width) = hiddenStates.shape3
     precondition(length <= rowCount, "textContext: \(length) rows padded to \(rowCount)")
@@ -74,7 +87,7 @@ public struct DiffusionTransformer: Sendable {
       .moved(to: hiddenStates.device)
     return textContext(
       concatenate([hiddenStates, zeros], along: 1),
-      mask: concatenate([counts, padding], along: 1), computeType: computeType)
+      mask: concatenate([counts, padding], along: 1), images: images, computeType: computeType)
   }
 
   /// Makes the rotary table of latents of the given size, which must be a multiple of the patch.
@@ -99,7 +112,7 @@ public struct DiffusionTransformer: Sendable {
   /// - Parameters:
   ///   - latents: Noisy latents `[B, C, F, H, W]`.
   ///   - timesteps: Their noise, in `0...1000`.
-  ///   - text: From ``textContext(_:mask:computeType:)``, with the same compute type.
+  ///   - text: From ``textContext(_:mask:images:computeType:)``, with the same compute type.
   ///   - computeType: The type of the products, float32 or bfloat16.
   ///   - rotary: Positions of the tokens; `nil` counts from zero on each axis.
   ///   - cache: Leaves out blocks that would change little; `nil` computes all.
@@ -125,7 +138,7 @@ public struct DiffusionTransformer: Sendable {
   /// - Parameters:
   ///   - latents: Noisy latents `[B, C, F, H, W]`.
   ///   - timesteps: Their noise, in `0...1000`.
-  ///   - text: From ``textContext(_:mask:computeType:)``, with the same compute type.
+  ///   - text: From ``textContext(_:mask:images:computeType:)``, with the same compute type.
   ///   - computeType: The type of the products, float32 or bfloat16.
   ///   - count: Blocks before the tokens are taken, in `0...layerCount`.
   /// - Returns: The velocity `[B, outputChannels, F, H, W]` and tokens `[B, L, width]`, both float32.
@@ -163,17 +176,20 @@ public struct DiffusionTransformer: Sendable {
     func passed(_ x: Tensor, _ range: Range<Int>) -> Tensor {
       range.reduce(x) { x, index in
         let memory = text.memories[index]
+        let image = text.images.isEmpty ? nil : text.images[index]
         if !recomputesBlocks {
           return blocks[index](
-            x, time: time, memory: memory, textBias: text.bias, rotary: table,
+            x, time: time, memory: memory, image: image, textBias: text.bias, rotary: table,
             computeType: computeType)
         }
-        return recomputed([x, time.projection, memory.keys, memory.values]) {
+        let inputs = [x, time.projection, memory.keys, memory.values]
+        return recomputed(inputs + (image.map { [$0.keys, $0.values] } ?? [])) {
           [block = blocks[index]] in
           block(
             $0[0], time: TimeEmbedding(rows: time.rows, projection: $0[1], index: time.index),
-            memory: AttentionMemory(keys: $0[2], values: $0[3]), textBias: text.bias, rotary: table,
-            computeType: computeType)
+            memory: AttentionMemory(keys: $0[2], values: $0[3]),
+            image: image == nil ? nil : AttentionMemory(keys: $0[4], values: $0[5]),
+            textBias: text.bias, rotary: table, computeType: computeType)
         }
       }
     }

@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Compares Kino with diffusers at published widths: random weights, a few blocks, small latents.
+
+    python Tools/parity/true_size.py 2.1-1.3B|2.2-5B WORK [KINO]
+
+Writes a model folder into WORK (1 to 3 GB): the autoencoder at its true size, two blocks of the transformer at
+its true width, text encoder and tokenizer of kino-mini. Then `check_model.py` compares every stage.
+"""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import torch
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
+
+HERE = pathlib.Path(__file__).resolve().parent
+MINI = HERE.parents[1] / "Models/kino-mini"
+TRANSFORMERS = {
+    "2.1-1.3B": dict(num_attention_heads=12, ffn_dim=8960, in_channels=16, out_channels=16),
+    "2.2-5B": dict(num_attention_heads=24, ffn_dim=14336, in_channels=48, out_channels=48),
+}
+AUTOENCODERS = {
+    "2.1-1.3B": {},
+    "2.2-5B": dict(
+        base_dim=160, decoder_base_dim=256, z_dim=48, is_residual=True, in_channels=12, out_channels=12,
+        patch_size=2, scale_factor_spatial=16, latents_mean=[0.0] * 48, latents_std=[1.0] * 48),
+}
+
+
+def main():
+    name, folder = sys.argv[1], pathlib.Path(sys.argv[2]) / f"true-{sys.argv[1]}"
+    torch.manual_seed(1)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(MINI, folder, ignore=shutil.ignore_patterns("kino.json", "transformer", "vae"))
+    width = json.loads((MINI / "text_encoder/config.json").read_text())["d_model"]
+    transformer = WanTransformer3DModel(
+        **TRANSFORMERS[name], attention_head_dim=128, num_layers=2, text_dim=width)
+    autoencoder = AutoencoderKLWan(**AUTOENCODERS[name])
+    for model, part in ((transformer, "transformer"), (autoencoder, "vae")):
+        print(f"{part}: {sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
+        model.bfloat16().save_pretrained(folder / part)
+    check = [sys.executable, str(HERE / "check_model.py"), str(folder), *sys.argv[3:4]]
+    sys.exit(subprocess.run(check).returncode)
+
+
+if __name__ == "__main__":
+    main()
