@@ -7,7 +7,7 @@ public import KinoTensor
 ///
 /// - Note: DPM-Solver++ (2M), arXiv:2211.01095, with the straight path's `alpha = 1 - sigma`.
 public struct DPMPlusPlus2MSampler: Sampler {
-  /// UniPC's, as published models name both.
+  /// UniPC's; diffusers begins this method a thousandth below all noise.
   public let spacing = FlowMatchingSchedule.Spacing.uniPC
 
   /// Makes the sampler; it has no settings.

@@ -90,6 +90,19 @@ import Testing
       ChatSettings(url: "http://127.0.0.1/v1", model: "m", keyFile: key.path), environment: [:])
   }
 
+  @Test func `A key for this machine does not go through a proxy`() throws {
+    let settings = ChatSettings(url: "http://127.0.0.1:1/v1", model: "m", keyVariable: "KEY")
+    var environment = ["KEY": "secret-7", "http_proxy": "http://proxy:3128"]
+    let error = #expect(throws: StudioError.self) {
+      try ChatExpander(settings, environment: environment)
+    }
+    #expect(error?.details.contains("no_proxy=127.0.0.1") == true)
+    for exceptions in ["*", "example.org,127.0.0.1"] {
+      environment["no_proxy"] = exceptions
+      _ = try ChatExpander(settings, environment: environment)
+    }
+  }
+
   @Test func `The file is where settings are kept on this system`() {
     #expect(ChatSettings.file(environment: [:]).path.hasSuffix("/.config/kino/expand.yaml"))
     let moved = ChatSettings.file(environment: ["XDG_CONFIG_HOME": "/somewhere"])

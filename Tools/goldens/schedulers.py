@@ -1,12 +1,16 @@
 """Goldens of the schedulers: sigmas, timesteps and the path of a toy model with a known velocity.
 
 The toy velocity is `slope * x + drift * timestep / 1000`, elementwise, on six numbers. Keys are
-`<solver>.shift<shift>.steps<steps>.<sigmas|timesteps|states>`, solvers `euler` and `unipc1...3`;
+`<solver>.shift<shift>.steps<steps>.<sigmas|timesteps|states>`, solvers `euler`, `unipc1...3` and `dpm2m`;
 `states` holds the start and then the state after every step.
 """
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+from diffusers import (
+    DPMSolverMultistepScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 
 from common import GOLDENS, generator, write
 
@@ -28,7 +32,22 @@ def unipc(order):
     )
 
 
-SOLVERS = {"euler": euler, "unipc1": unipc(1), "unipc2": unipc(2), "unipc3": unipc(3)}
+def dpm2m(shift):
+    return DPMSolverMultistepScheduler(
+        prediction_type="flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=shift,
+        solver_order=2,
+    )
+
+
+SOLVERS = {
+    "euler": euler,
+    "unipc1": unipc(1),
+    "unipc2": unipc(2),
+    "unipc3": unipc(3),
+    "dpm2m": dpm2m,
+}
 
 
 def path(scheduler, steps, start, slope, drift):

@@ -38,10 +38,12 @@ public struct ChatExpander: PromptExpanding {
     }
     self.settings = settings
     key = try settings.key(environment: environment)
-    endpoint = try Self.endpoint(settings.url, isSecret: key != nil)
+    endpoint = try Self.endpoint(settings.url, isSecret: key != nil, environment)
   }
 
-  private static func endpoint(_ text: String, isSecret: Bool) throws(StudioError) -> URL {
+  private static func endpoint(
+    _ text: String, isSecret: Bool, _ environment: [String: String]
+  ) throws(StudioError) -> URL {
     guard let url = URL(string: text), let host = url.host(), !host.isEmpty,
       let scheme = url.scheme?.lowercased(), ["http", "https"].contains(scheme)
     else {
@@ -54,8 +56,22 @@ public struct ChatExpander: PromptExpanding {
         .invalidSetting,
         "expected https where a key is sent, found \(text); use https, or leave the key out")
     }
+    // Foundation on Linux goes by the proxy of the environment, and can't be told otherwise.
+    if isSecret && scheme == "http" && isProxied(host, environment) {
+      throw StudioError(
+        .invalidSetting,
+        "expected a direct way for the key, found the proxy of http_proxy; "
+          + "set no_proxy=\(host), or leave the key out")
+    }
     return url.path().hasSuffix("/chat/completions")
       ? url : url.appending(path: "chat/completions")
+  }
+
+  private static func isProxied(_ host: String, _ environment: [String: String]) -> Bool {
+    if environment["http_proxy", default: ""].isEmpty { return false }
+    let exceptions = (environment["no_proxy"] ?? environment["NO_PROXY"] ?? "")
+      .split { $0 == "," || $0 == " " }
+    return !exceptions.contains { $0 == "*" || $0 == host }
   }
 
   /// Asks for a description.
