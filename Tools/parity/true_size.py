@@ -3,11 +3,11 @@
 
     python Tools/parity/true_size.py 2.1-1.3B|2.2-5B WORK [KINO]
 
-Writes a model folder into WORK (1 to 3 GB): the autoencoder at its true size, two blocks of the transformer at
-its true width, text encoder and tokenizer of kino-mini. Then `check_model.py` compares every stage.
+Writes a model folder into WORK (2 to 4 GB): the autoencoder at its true size, two blocks of the transformer
+and four of the text encoder at their true widths, the tokenizer of kino-mini. Then `check_model.py` compares
+every stage.
 """
 
-import json
 import pathlib
 import shutil
 import subprocess
@@ -15,6 +15,7 @@ import sys
 
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from transformers import UMT5Config, UMT5EncoderModel
 
 HERE = pathlib.Path(__file__).resolve().parent
 MINI = HERE.parents[1] / "Models/kino-mini"
@@ -30,16 +31,23 @@ AUTOENCODERS = {
 }
 
 
+# umT5-XXL but for its vocabulary, which is kino-mini's.
+TEXT_ENCODER = dict(
+    vocab_size=1000, d_model=4096, d_kv=64, d_ff=10240, num_heads=64, num_layers=4,
+    feed_forward_proj="gated-gelu")
+
+
 def main():
     name, folder = sys.argv[1], pathlib.Path(sys.argv[2]) / f"true-{sys.argv[1]}"
     torch.manual_seed(1)
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(MINI, folder, ignore=shutil.ignore_patterns("kino.json", "transformer", "vae"))
-    width = json.loads((MINI / "text_encoder/config.json").read_text())["d_model"]
+    shutil.copytree(MINI, folder, ignore=shutil.ignore_patterns("kino.json", "transformer", "vae", "text_encoder"))
     transformer = WanTransformer3DModel(
-        **TRANSFORMERS[name], attention_head_dim=128, num_layers=2, text_dim=width)
+        **TRANSFORMERS[name], attention_head_dim=128, num_layers=2, text_dim=4096)
     autoencoder = AutoencoderKLWan(**AUTOENCODERS[name])
-    for model, part in ((transformer, "transformer"), (autoencoder, "vae")):
+    text_encoder = UMT5EncoderModel(UMT5Config(**TEXT_ENCODER))
+    parts = ((transformer, "transformer"), (autoencoder, "vae"), (text_encoder, "text_encoder"))
+    for model, part in parts:
         print(f"{part}: {sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
         model.bfloat16().save_pretrained(folder / part)
     check = [sys.executable, str(HERE / "check_model.py"), str(folder), *sys.argv[3:4]]
