@@ -171,4 +171,28 @@ import Testing
     let sum = zip(first.pixels, second.pixels).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }
     return Double(sum) / Double(first.pixels.count)
   }
+
+  @Test func `A verb of one's own is a function`() async throws {
+    let source = try file(Self.clip(6), "source.mp4")
+    let studio = try await folder.studio()
+    let composition = Composition.bookends(source.path, by: 1)
+    let clip = try #require(await studio.clip(composition, settings))
+    #expect(clip.frameCount == 8 + 6 + 8 && clip[8..<14] == source.clip)
+    let plan = try await studio.plan(composition, settings)
+    #expect(plan.windowCount == 2)
+    let copy = try JSONDecoder().decode(Composition.self, from: JSONEncoder().encode(composition))
+    #expect(copy == composition)
+  }
+}
+
+extension Composition {
+  /// A clip with something new on either side: a verb that Kino does not have.
+  fileprivate static func bookends(_ clip: String, by seconds: Double) -> Composition {
+    Composition(
+      .extend,
+      timeline: [
+        .shot(Shot(seconds: seconds, joins: .next)), .media(MediaPart(clip)),
+        .shot(Shot(seconds: seconds, joins: .previous)),
+      ])
+  }
 }
