@@ -26,7 +26,10 @@ enum ExitStatus {
     FileHandle.standardError.write(Data((message + "\n").utf8))
     if CommandLine.arguments.contains("--json") {
       let plain = isParserError ? KinoCommand.message(for: error) : describe(error)
-      print(EventRecord(event: "error", message: plain, code: code(of: error)).json)
+      print(
+        EventRecord(
+          event: "error", message: plain, code: isParserError ? "wrongUse" : code(of: error)
+        ).json)
     }
     return isParserError || isWrongUse(error) ? wrongUse : failed
   }

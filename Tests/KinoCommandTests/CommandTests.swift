@@ -45,9 +45,13 @@ import Testing
     let failed = try await kino.run(["generate", "a red ball", "--model", "{model}", "--json"])
     #expect(failed.status == 1)
     #expect(failed.objects.last??["code"] == "outputExists")
-    let wrong = try await kino.run(["generate", "x", "--model", "{model}", "--json", "--fps", "0"])
-    #expect(wrong.status == 2)
-    #expect(wrong.objects.last??["code"] == "invalidLength")
+    for (option, value, code) in [("--seconds", "0", "invalidLength"), ("--fps", "0", "wrongUse")] {
+      let wrong = try await kino.run([
+        "generate", "x", "--model", "{model}", "--json", option, value,
+      ])
+      #expect(wrong.status == 2)
+      #expect(wrong.objects.last??["code"] == code)
+    }
   }
 
   @Test func `Named work is timed`() async throws {
