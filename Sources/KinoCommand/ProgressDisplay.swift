@@ -28,7 +28,11 @@ struct ProgressDisplay: Sendable {
 
   /// Shows events until the last; gives the file that was written.
   ///
-  /// - Parameter isShown: Whether the file is named at the end.
+  /// - Parameters:
+  ///   - events: What happens.
+  ///   - isShown: Whether the file is named at the end.
+  /// - Returns: The file.
+  /// - Throws: What the work throws.
   func follow(_ events: GenerationEvents, isShown: Bool = true) async throws -> GeneratedFile? {
     var file: GeneratedFile?
     do {

@@ -13,6 +13,7 @@ public struct CanvasTile: Sendable, Hashable {
   ///   - shape: The canvas; tiles begin and end at its patches.
   ///   - side: Latent rows and columns of a tile, at most.
   ///   - overlap: Rows and columns that neighbours share at least.
+  /// - Returns: Tiles of one size, row by row.
   public static func covering(_ shape: LatentShape, side: Int, overlap: Int) -> [CanvasTile] {
     let rows = ranges(shape.height, side: side, overlap: overlap, step: shape.patch.height)
     let columns = ranges(shape.width, side: side, overlap: overlap, step: shape.patch.width)

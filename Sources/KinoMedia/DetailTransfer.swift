@@ -16,7 +16,10 @@ package struct DetailTransfer: Sendable {
 
   /// Compares an original and its copy, of one size.
   ///
-  /// - Parameter scale: Pixels of the frames to one of the network's.
+  /// - Parameters:
+  ///   - original: The frame.
+  ///   - copy: What the network made of it.
+  ///   - scale: Pixels of the frames to one of the network's.
   package init(original: Frame, copy: Frame, scale: Double = 1) {
     precondition(
       original.size == copy.size, "DetailTransfer: frames of \(original.size) and \(copy.size)")
@@ -52,6 +55,7 @@ package struct DetailTransfer: Sendable {
   /// - Parameters:
   ///   - other: A frame of the same size.
   ///   - strength: How much of it, 0...1.
+  ///   - sum: Numbers to add to the bytes of the frame.
   package func add(to other: Frame, strength: Double, into sum: inout [Float]) {
     if strength <= 0 { return }
     let weights = weights(for: other)

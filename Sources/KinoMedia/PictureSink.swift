@@ -106,6 +106,7 @@ extension Frame {
   /// - Parameters:
   ///   - format: PNG, JPEG or WebP.
   ///   - quality: Of JPEG and WebP, 1...100.
+  /// - Returns: The whole file.
   /// - Throws: ``MediaError`` for other formats, or if this FFmpeg lacks the encoder.
   public func encoded(as format: MediaFormat, quality: Int = 90) throws -> [UInt8] {
     guard [.png, .jpeg, .webp].contains(format) else {

@@ -8,7 +8,9 @@ package struct PixelMask: Sendable, Hashable {
   /// Takes the brightness of a picture, black 0 and white 1, softened over a feather inside and outside of
   /// its edges.
   ///
-  /// - Parameter feather: Pixels over which an edge fades; farther away from white, all is 0.
+  /// - Parameters:
+  ///   - picture: Of any content.
+  ///   - feather: Pixels over which an edge fades; farther away from white, all is 0.
   package init(_ picture: Frame, feather: Int) {
     size = picture.size
     var values = stride(from: 0, to: picture.pixels.count, by: 3).map { at -> Float in

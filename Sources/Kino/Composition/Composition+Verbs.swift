@@ -5,6 +5,7 @@ extension Composition {
   ///   - prompt: What it shows.
   ///   - size: The size of the result; `nil` is the model's choice.
   ///   - seconds: The length; `nil` is the model's choice.
+  /// - Returns: One shot.
   public static func generate(
     _ prompt: String, size: FrameSize? = nil, seconds: Double? = nil
   ) -> Composition {
@@ -18,6 +19,7 @@ extension Composition {
   /// - Parameters:
   ///   - prompt: What it shows.
   ///   - seconds: The length of it all.
+  /// - Returns: A shot, and one that leads back to its start.
   public static func generateLoop(_ prompt: String, seconds: Double) -> Composition {
     Composition(
       .generate,
@@ -58,6 +60,7 @@ extension Composition {
   ///   - seconds: The length of what is new.
   ///   - side: The end where it is.
   ///   - prompt: What happens there.
+  /// - Returns: The clip and a shot that joins it.
   public static func extend(
     _ clip: String, by seconds: Double, _ side: Side = .after, _ prompt: String = ""
   ) -> Composition {
@@ -101,6 +104,7 @@ extension Composition {
   ///   - mask: A picture or clip, white where pixels may change.
   ///   - from: Where the change begins in seconds; `nil` is the start.
   ///   - to: Where it ends; `nil` is the end.
+  /// - Returns: A shot in place of what changes, and the rest of the clip.
   public static func edit(
     _ clip: String, _ prompt: String, strength: Double = 0.6, mask: String? = nil,
     from: Double? = nil, to: Double? = nil
@@ -136,6 +140,7 @@ extension Composition {
   ///   - size: The size of the result.
   ///   - prompt: What it shows, which helps to find detail.
   ///   - strength: How much detail may change, 0...1.
+  /// - Returns: One shot.
   public static func upscale(
     _ source: String, to size: FrameSize, _ prompt: String = "", strength: Double = 0.35
   ) -> Composition {

@@ -21,6 +21,7 @@ public enum Storyboard {
   /// Reads a storyboard.
   ///
   /// - Parameter url: The file; paths in it are relative to its folder.
+  /// - Returns: A shot for every stretch between two cuts.
   /// - Throws: ``StudioError`` that names the line and the field.
   public static func composition(contentsOf url: URL) throws -> Composition {
     let text: String
@@ -46,6 +47,7 @@ public enum Storyboard {
   ///   - yaml: The text.
   ///   - name: What errors call it.
   ///   - folder: Where relative paths start.
+  /// - Returns: A shot for every stretch between two cuts.
   /// - Throws: ``StudioError`` that names the line and the field.
   public static func composition(
     yaml: String, name: String = "the storyboard", folder: URL? = nil

@@ -24,7 +24,10 @@ struct RescuedLatents {
 
   /// Looks for unfinished work.
   ///
-  /// - Parameter resumes: Whether to go on with it; otherwise it is removed.
+  /// - Parameters:
+  ///   - target: Where the result goes.
+  ///   - recipe: What is being made.
+  ///   - resumes: Whether to go on with it; otherwise it is removed.
   /// - Throws: ``StudioError`` if it is of another request.
   init(_ target: RenderTarget, recipe: Recipe, resumes: Bool) throws {
     self.recipe = recipe
