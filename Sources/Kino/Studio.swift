@@ -94,7 +94,15 @@ public final class Studio: Sendable {
       try requireSupport(of: work.sampling.precision)
       let plan = try await plan(work, keepsFrames: path == nil)
       report(.planned(plan))
-      for warning in plan.warnings { report(.warning(warning)) }
+      let format = try path.map { try MediaFormat(path: $0) }
+      for warning in plan.warnings {
+        let isLost = warning == Composition.keptSound && format.map { !$0.holdsSound } ?? false
+        report(
+          .warning(
+            isLost
+              ? "A .\(format?.rawValue ?? "") holds no sound; the source's is left out." : warning)
+        )
+      }
       let recipe = Recipe(
         work, model: model, hash: try hashes.hash(of: model.folder.url).hexadecimal,
         sources: try work.sourceHashes())

@@ -32,6 +32,8 @@ public struct StudioError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let notEnoughMemory = Code("notEnoughMemory")
     /// Sampling was done, decoding or writing was not; the latents are kept.
     public static let decodingFailed = Code("decodingFailed")
+    /// What was made can't be handed over.
+    public static let notWritten = Code("notWritten")
     /// A tensor of a file is missing or has the wrong shape.
     public static let invalidTensor = Code("invalidTensor", isWrongUse: true)
     /// The file cannot be inspected.

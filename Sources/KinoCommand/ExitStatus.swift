@@ -23,7 +23,7 @@ enum ExitStatus {
     let isParserError = parserCode == .validationFailure
     let message =
       isParserError ? KinoCommand.fullMessage(for: error) : "error: \(describe(error))"
-    FileHandle.standardError.write(Data((message + "\n").utf8))
+    StandardStreams.note(message + "\n")
     if CommandLine.arguments.contains("--json") {
       let plain = isParserError ? KinoCommand.message(for: error) : describe(error)
       print(
@@ -42,7 +42,7 @@ enum ExitStatus {
         continue
       }
       let message = "error: argument \(index) is not UTF-8 text; check the terminal's encoding.\n"
-      FileHandle.standardError.write(Data(message.utf8))
+      StandardStreams.note(message)
       exit(wrongUse)
     }
   }
@@ -63,7 +63,9 @@ enum ExitStatus {
     case let error as StudioError: error.code.description
     case let error as MediaError: error.code.description
     case let error as WorldError: error.code.rawValue
-    default: isWrongUse(error) ? "wrongUse" : "\(type(of: error))"
+    default:
+      isWrongUse(error) || KinoCommand.exitCode(for: error) == .validationFailure
+        ? "wrongUse" : "\(type(of: error))"
     }
   }
 

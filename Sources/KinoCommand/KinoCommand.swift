@@ -18,6 +18,7 @@ struct KinoCommand: AsyncParsableCommand {
 
   /// Parses, runs, and ends with the documented codes: 0 done, 1 failed, 2 wrong use, 130 stopped.
   static func main() async {
+    StandardStreams.prepare()
     BarrierSpin.restartWithShortSpin()
     ExitStatus.requireReadableArguments()
     let work = Task { () -> Int32 in
@@ -35,6 +36,6 @@ struct KinoCommand: AsyncParsableCommand {
     }
     let signals = StopSignals { work.cancel() }
     let status = await work.value
-    Foundation.exit(signals.status ?? status)
+    Foundation.exit(signals.status ?? StandardStreams.status(after: status))
   }
 }

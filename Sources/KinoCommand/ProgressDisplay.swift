@@ -153,14 +153,14 @@ struct ProgressDisplay: Sendable {
   /// Prints a line of results, in order with all else that is shown.
   func output(_ text: String) {
     // Unbuffered, so that a reader of a pipe sees each line at once.
-    FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    StandardStreams.output(text + "\n")
   }
 
   private func note(_ text: String) { write(text + "\n") }
 
   private func endBar() { if style == .bar { write("\r\u{1B}[K") } }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: String) { StandardStreams.note(text) }
 
   static func time(_ seconds: Double) -> String {
     if seconds < 90 { return "\(Int(seconds.rounded(.up))) s" }

@@ -165,4 +165,45 @@ import Testing
     #expect(status == 2)
     #expect(try kino.files.isEmpty)
   }
+
+  /// Runs the program in a shell, whose redirections close or fill its streams.
+  @Test(arguments: [
+    (">&-", 0), ("2>&-", 0), (">&- 2>&- <&-", 0), ("| true", 0), (">/dev/full", 1),
+    ("--json >/dev/full", 1), ("2>/dev/full", 0), ("--json --quiet >&-", 0),
+    ("--output - >&-", 1), ("--output - | true", 1), ("--output - >/dev/full", 1),
+  ])
+  func `Streams that are closed or full neither crash nor lose a result`(
+    streams: String, status: Int
+  ) async throws {
+    let kino = try KinoProgram()
+    let program = try KinoProgram.locate().path
+    let isStream = streams.contains("--output")
+    let output = isStream ? "" : "--output a.mp4"
+    let outcome = try await kino.shell(
+      "set -o pipefail; '\(program)' generate x --model model --frames 5 --steps 1 --size 32x32 "
+        + "\(output) \(streams)")
+    #expect(outcome == status)
+    #expect(try kino.files == (isStream ? ["tmp"] : ["a.mp4", "tmp"]))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: kino.url("tmp").path).isEmpty)
+  }
+
+  @Test func `One name for two results is refused`() async throws {
+    let kino = try KinoProgram(shared: Self.shared.get().url("model"))
+    for names in [["--sheet", "a.png"], ["--preview", "./a.png"]] {
+      let outcome = try await kino.run(
+        ["image", "x", "--model", "{model}", "--output", "a.png"] + names)
+      #expect(outcome.status == 2)
+    }
+    #expect(try kino.files.isEmpty)
+  }
+
+  @Test func `A larger picture is a picture where no name is given`() async throws {
+    let kino = try KinoProgram(shared: Self.shared.get().url("model"))
+    let small = ["image", "x", "--model", "{model}", "--size", "32x32", "--steps", "1"]
+    #expect(try await kino.run(small + ["--output", "p.png"]).status == 0)
+    let large = ["upscale", "p.png", "--model", "{model}", "--size", "64x64", "--steps", "1"]
+    let outcome = try await kino.run(large)
+    #expect(outcome.status == 0, "\(outcome.errors.suffix(400))")
+    #expect(try kino.files == ["p-large.png", "p.png"])
+  }
 }

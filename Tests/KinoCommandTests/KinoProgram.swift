@@ -97,6 +97,34 @@ final class KinoProgram: Sendable {
       output: try Self.text(of: output), errors: try Self.text(of: errors))
   }
 
+  /// Runs a command of bash in the folder; gives its exit status. Its temporary files go to `tmp`.
+  func shell(_ command: String) async throws -> Int {
+    try FileManager.default.createDirectory(
+      at: url("tmp"), withIntermediateDirectories: true)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/bash")
+    process.arguments = ["-c", command]
+    process.currentDirectoryURL = folder
+    process.environment = ProcessInfo.processInfo.environment
+      .merging(["GOMP_SPINCOUNT": "1000", "TMPDIR": url("tmp").path]) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    await Self.gate.enter()
+    let status: Int32
+    do {
+      status = try await withCheckedThrowingContinuation { done in
+        process.terminationHandler = { done.resume(returning: $0.terminationStatus) }
+        do { try process.run() } catch { done.resume(throwing: error) }
+      }
+    } catch {
+      await Self.gate.leave()
+      throw error
+    }
+    await Self.gate.leave()
+    return Int(status)
+  }
+
   private static let gate = Gate(capacity: 2)
 
   private static func text(of file: URL) throws -> String {

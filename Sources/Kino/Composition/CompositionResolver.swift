@@ -24,6 +24,8 @@ struct CompositionResolver {
     try readSources()
     let size = try resolvedSize()
     rate = try resolvedRate()
+    let options = ReadOptions(framesPerSecond: rate)
+    try composition.alignEdit(rate: rate) { try ClipReader.presentedFrameCount($0, options) }
     let sampling = try ResolvedSampling(settings, model: model)
     let canvasSize = canvasSize(for: size)
     let baseSize = baseSize(for: canvasSize)
@@ -84,35 +86,15 @@ struct CompositionResolver {
   // MARK: Sources
 
   private mutating func readSources() throws {
+    try composition.requireTimes()
     for part in composition.parts where sources[part.path] == nil {
-      guard part.start >= 0, part.start.isFinite, part.seconds.map({ $0 > 0 }) ?? true else {
-        throw StudioError(
-          .invalidLength,
-          """
-          \(part.path): the part from \(part.start) s\(part.seconds.map { " for \($0) s" } ?? "") is \
-          empty; begin at 0 or later and end after that.
-          """)
-      }
       sources[part.path] = try MediaInfo.probe(part.path)
     }
+    try composition.requireKinds(sources)
   }
 
-  /// The first source that decides size and rate: one whose frames are delivered or changed.
-  private var leading: MediaInfo? {
-    let media = composition.timeline.compactMap { segment -> String? in
-      switch segment {
-      case .media(let part): part.path
-      case .shot(let shot): shot.guides.first { $0.start == nil }?.part.path
-      }
-    }
-    return media.first.flatMap { sources[$0] }
-  }
-
-  /// Whether the result is a picture: a made one, or a larger one of a picture.
-  private var isPicture: Bool {
-    composition.verb == .image
-      || composition.verb == .upscale && leading.map { $0.durationSeconds == 0 } ?? false
-  }
+  private var leading: MediaInfo? { composition.leadingPath.flatMap { sources[$0] } }
+  private var isPicture: Bool { composition.isPicture(of: leading) }
 
   private mutating func resolvedSize() throws -> FrameSize {
     let step = model.sizeMultiple
@@ -349,7 +331,7 @@ extension CompositionResolver {
     if composition.parts.contains(where: { sources[$0.path]?.hasAudio ?? false }) {
       warnings.append(
         composition.keepsSound
-          ? "Sound is kept where the source's frames are; new frames are silent."
+          ? Composition.keptSound
           : "The sound of the source is left out.")
     }
     if hasSources && canvasSize.width * 5 < size.width * 4 {

@@ -25,6 +25,10 @@ public enum Storyboard {
   /// - Throws: ``StudioError`` that names the line and the field.
   public static func composition(contentsOf url: URL) throws -> Composition {
     let text: String
+    guard FileManager.default.fileExists(atPath: url.path) else {
+      throw StudioError(
+        .invalidStoryboard, "\(url.path): There is no such file; check the path.")
+    }
     do {
       let size = try url.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0
       guard size <= 1 << 20 else {
@@ -52,6 +56,11 @@ public enum Storyboard {
   public static func composition(
     yaml: String, name: String = "the storyboard", folder: URL? = nil
   ) throws -> Composition {
+    if let (alias, line) = alias(in: yaml) {
+      throw StudioError(
+        .invalidStoryboard,
+        "\(name): line \(line): the alias *\(alias) stands for another text; write that out.")
+    }
     let node: Node?
     do {
       node = try Yams.compose(yaml: yaml)
@@ -63,6 +72,22 @@ public enum Storyboard {
       throw StudioError(.invalidStoryboard, "\(name): the file is empty; list its shots.")
     }
     return try StoryboardReader(name: name, folder: folder).composition(node)
+  }
+}
+
+extension Storyboard {
+  /// The first anchor that is repeated, and where: a few lines of these can stand for more than there is
+  /// memory.
+  private static func alias(in yaml: String) -> (name: Substring, line: Int)? {
+    guard yaml.contains("&"), yaml.contains("*") else { return nil }
+    let anchors = Set(yaml.matches(of: /&([^\s,\[\]{}&*]+)/).map(\.1))
+    for (index, line) in yaml.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
+      for match in line.matches(of: /\*([^\s,\[\]{}&*]+)/) where anchors.contains(match.1) {
+        return (match.1, index + 1)
+      }
+    }
+    return nil
   }
 }
 
@@ -159,7 +184,9 @@ private struct StoryboardReader {
     }
     var guide: Guide?
     if let source = fields["picture"] ?? fields["clip"] {
-      let path = try value(source, fields["picture"] == nil ? "clip" : "picture", "a path") { $0 }
+      let path = try value(source, fields["picture"] == nil ? "clip" : "picture", "a path") {
+        $0.isEmpty ? nil : $0
+      }
       let at = try fields["at"].map { try seconds($0, "at", from: 0) } ?? 0
       guide = Guide(MediaPart(resolved(path)), at: at)
     } else if let at = fields["at"] {

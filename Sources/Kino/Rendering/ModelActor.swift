@@ -95,6 +95,13 @@ actor ModelActor {
       }
     }
     if sink.count == start { throw StudioError.noFrames(part.part.path) }
+    if frames.isDamaged || sink.count - start < part.frameCount {
+      report(
+        .warning(
+          """
+          \(part.part.path) is damaged: only \(sink.count - start) frames could be read.
+          """))
+    }
     report(.copying(frames: sink.count, of: max(sink.count, work.frameCount)))
   }
 

@@ -42,7 +42,17 @@ struct RescuedLatents {
       try FileManager.default.removeItem(at: folder)
       return
     }
-    if let old = Self.recipe(beside: path), old != recipe {
+    guard let old = Self.recipe(beside: path) else {
+      let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      if files.isEmpty { return }
+      throw StudioError(
+        .decodingFailed,
+        """
+        The unfinished work beside \(path) can't be told: \(folder.path)/recipe.json is damaged or \
+        missing. Leave out --resume to start anew.
+        """)
+    }
+    if old != recipe {
       throw StudioError(
         .invalidSetting,
         """

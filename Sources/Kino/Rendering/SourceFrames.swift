@@ -19,6 +19,9 @@ final class SourceFrames {
     blockLength = max(8, min(256, (256 << 20) / (work.size.width * work.size.height * 3)))
   }
 
+  /// Whether something of the file could not be decoded so far.
+  var isDamaged: Bool { reader.decodeErrorCount > 0 }
+
   /// The next frame; `nil` at the end.
   func next() throws -> Frame? {
     guard part.isReversed else { return try reader.next() }

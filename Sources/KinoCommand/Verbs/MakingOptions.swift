@@ -29,7 +29,8 @@ struct MakingOptions: ParsableArguments {
     _ composition: Composition, _ settings: SamplingSettings, stem: String, on studio: Studio
   ) async throws {
     let options = WriteOptions(overwrite: output.overwrite)
-    for picture in [sheet, preview].compactMap(\.self) { try ContactSheet.check(picture, options) }
+    let pictures = [sheet, preview].compactMap(\.self)
+    for picture in pictures { try ContactSheet.check(picture, options) }
     let display = ProgressDisplay(output.display, preview: preview)
     var settings = settings
     settings.previewInterval = display.showsPreviews ? 1 : 0
@@ -39,6 +40,7 @@ struct MakingOptions: ParsableArguments {
       settings.seed = first.map { $0 &+ UInt64(index) }
       let target = try Target(
         output.output, composition, stem: stem, index: count > 1 ? index : nil)
+      try target.requireOthers(pictures)
       let events = studio.events(
         of: composition, settings, writingTo: target.path, options, resumes: resume)
       guard let file = try await display.follow(events, isShown: !target.isStream) else { continue }
@@ -57,21 +59,21 @@ struct MakingOptions: ParsableArguments {
 }
 
 /// Where one result is written: its file, or one that goes to standard output and away.
-private struct Target {
+private final class Target {
   let path: String
   let isStream: Bool
 
   init(_ output: String?, _ composition: Composition, stem: String, index: Int?) throws {
-    let format = composition.verb == .image ? ".png" : ".mp4"
     isStream = output == "-"
+    var format: String { get throws { try composition.isPicture() ? ".png" : ".mp4" } }
     if isStream {
-      let folder = try FileManager.default.url(
-        for: .itemReplacementDirectory, in: .userDomainMask,
-        appropriateFor: FileManager.default.temporaryDirectory, create: true)
-      path = folder.appendingPathComponent("result" + format).path
+      let folder = FileManager.default.temporaryDirectory
+        .appendingPathComponent("kino-\(UUID().uuidString)")
+      path = folder.appendingPathComponent(try "result" + format).path
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       return
     }
-    let plain = output ?? stem + format
+    let plain = try output ?? stem + format
     guard let index else {
       path = plain
       return
@@ -82,15 +84,27 @@ private struct Target {
     path = (folder as NSString).appendingPathComponent(name + url.pathExtension)
   }
 
+  deinit {
+    guard isStream else { return }
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
+    try? FileManager.default.removeItem(at: folder)
+  }
+
   /// Sends the file on, if it is for standard output.
   func deliver() throws {
     guard isStream else { return }
-    let url = URL(fileURLWithPath: path)
-    defer { try? FileManager.default.removeItem(at: url.deletingLastPathComponent()) }
-    let file = try FileHandle(forReadingFrom: url)
+    let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
     defer { try? file.close() }
     while let piece = try file.read(upToCount: 1 << 20), !piece.isEmpty {
-      try FileHandle.standardOutput.write(contentsOf: piece)
+      try StandardStreams.send(Array(piece))
+    }
+  }
+
+  /// Throws if one of the names is this file's, or two are the same.
+  func requireOthers(_ names: [String]) throws {
+    let paths = ([path] + names).map { URL(fileURLWithPath: $0).standardizedFileURL.path }
+    guard Set(paths).count == paths.count else {
+      throw ValidationError("The result, --sheet and --preview need names of their own.")
     }
   }
 }
@@ -100,17 +114,5 @@ extension ContactSheet {
   static func check(_ path: String, _ options: WriteOptions) throws {
     try ClipWriter(path: path, size: FrameSize(16, 16), framesPerSecond: 25, options: options)
       .cancel()
-  }
-}
-
-/// Text that is piped in.
-enum StandardInput {
-  /// All of it, as UTF-8, up to a prompt's limit.
-  static func text() throws -> String {
-    let data = try FileHandle.standardInput.read(upToCount: Limits.promptLength * 4 + 1) ?? Data()
-    guard let text = String(data: data, encoding: .utf8) else {
-      throw ValidationError("Standard input is not UTF-8 text.")
-    }
-    return text
   }
 }
