@@ -1,5 +1,6 @@
 import Foundation
 import KinoTestSupport
+import KinoWeights
 import Testing
 
 @testable import Kino
