@@ -137,7 +137,9 @@ let package = Package(
     // Depends on the program, which its tests run.
     .testTarget(
       name: "KinoCommandTests",
-      dependencies: ["KinoCommand", "Kino", "KinoMedia", "KinoTestSupport"]),
+      dependencies: [
+        "KinoCommand", "Kino", "KinoMedia", "KinoTensor", "KinoWeights", "KinoTestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx20

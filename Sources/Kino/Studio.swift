@@ -32,15 +32,17 @@ public final class Studio: Sendable {
   ///
   /// - Parameters:
   ///   - source: Which model.
+  ///   - loras: Adapters to add to its transformer, in order.
   ///   - device: Where to compute.
   ///   - threadCount: Threads of one operation, at least 1; `nil` uses all cores. The result does
   ///     not depend on it.
-  /// - Throws: ``StudioError`` if there is no such model or device, and what ``Model/init(at:)``
-  ///   throws.
+  /// - Throws: ``StudioError`` if there is no such model or device, and what ``Model/init(at:)`` and
+  ///   ``Model/merging(_:)`` throw.
   public init(
-    model source: ModelSource = .bundled, device: ComputeDevice = .cpu, threadCount: Int? = nil
+    model source: ModelSource = .bundled, loras: [LoRAFile] = [], device: ComputeDevice = .cpu,
+    threadCount: Int? = nil
   ) async throws {
-    model = try Model(source)
+    model = try Model(source).merging(loras)
     self.device = device
     guard device.tensorDevice.isAvailable else {
       throw StudioError(
@@ -103,9 +105,10 @@ public final class Studio: Sendable {
               ? "A .\(format?.rawValue ?? "") holds no sound; the source's is left out." : warning)
         )
       }
-      let recipe = Recipe(
+      var recipe = Recipe(
         work, model: model, hash: try hashes.hash(of: model.folder.url).hexadecimal,
         sources: try work.sourceHashes())
+      recipe.loras = model.loras
       try await actor.render(
         work, plan: plan, to: target, recipe: recipe, resumes: resumes, report: report)
     }
@@ -147,7 +150,8 @@ public final class Studio: Sendable {
   }
 
   private func plan(_ work: ResolvedComposition, keepsFrames: Bool) async throws -> Plan {
-    let plan = try Plan(work, model: model, keepsFrames: keepsFrames)
+    var plan = try Plan(work, model: model, keepsFrames: keepsFrames)
+    plan.warnings += model.loras.compactMap(\.warning)
     let threads = threadCount ?? Engine.threadCount
     let precision = work.sampling.precision
     let known = SpeedRecord.rate(

@@ -36,6 +36,8 @@ public struct StudioError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let notWritten = Code("notWritten")
     /// A tensor of a file is missing or has the wrong shape.
     public static let invalidTensor = Code("invalidTensor", isWrongUse: true)
+    /// There is a file of this name already.
+    public static let outputExists = Code("outputExists")
     /// The file cannot be inspected.
     public static let notInspectable = Code("notInspectable")
   }

@@ -12,7 +12,7 @@ struct KinoCommand: AsyncParsableCommand {
     subcommands: [
       Generate.self, Image.self, Animate.self, Extend.self, Loop.self, Connect.self, Edit.self,
       StoryboardCommand.self, Reverse.self, Upscale.self, PlanCommand.self, Inspect.self,
-      World.self, Train.self,
+      Models.self, Convert.self, World.self, Train.self,
       Evaluate.self, Probe.self, Bench.self,
     ])
 

@@ -17,6 +17,11 @@ extension ProbeStage: ExpressibleByArgument {}
 extension FitMode: ExpressibleByArgument {}
 extension FrameRate: ExpressibleByArgument {}
 
+extension LoRAFile: ExpressibleByArgument {
+  /// Reads `FILE` or `FILE:WEIGHT`.
+  public init?(argument: String) { self.init(parsing: argument) }
+}
+
 /// A range of noise, typed `LOW:HIGH`.
 struct NoiseRange: ExpressibleByArgument {
   let range: ClosedRange<Double>
@@ -34,6 +39,12 @@ struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The model: a name, or the path of a folder.", valueName: "name|path"))
   var model: String?
   @Option(
+    name: .customLong("lora"),
+    help: ArgumentHelp(
+      "A LoRA to add to the model, and how much of it; may be given several times.",
+      valueName: "file[:weight]"))
+  var loras: [LoRAFile] = []
+  @Option(
     help: "The type to compute in: f32, bf16 or int8; without it, the faster of the first two.")
   var precision: Precision?
   @Option(help: "Where to compute: cpu, cuda or mps.")
@@ -44,7 +55,7 @@ struct ModelOptions: ParsableArguments {
   var source: ModelSource { model.map { ModelSource($0) } ?? .bundled }
 
   func studio() async throws -> Studio {
-    try await Studio(model: source, device: device, threadCount: threads)
+    try await Studio(model: source, loras: loras, device: device, threadCount: threads)
   }
 }
 

@@ -58,9 +58,12 @@ final class AtomicFile {
     }
   }
 
-  /// Flushes the bytes to disk, then gives them the target's name.
-  func commit() throws(WeightsError) {
+  /// Flushes the bytes to disk, then gives them the target's name, unless `check` throws on reading them.
+  func commit(
+    checking check: (_ written: URL) throws(WeightsError) -> Void = { _ in }
+  ) throws(WeightsError) {
     guard fsync(descriptor) == 0 else { throw Self.cannotWrite(target, errno) }
+    try check(URL(fileURLWithPath: temporary))
     guard rename(temporary, target) == 0 else { throw Self.cannotWrite(target, errno) }
     close(descriptor)
     descriptor = -1

@@ -17,10 +17,7 @@ public struct SafetensorsWriter: ~Copyable {
     case given
   }
 
-  private let path: String
-  private let file: AtomicFile
-  private let dataStart: Int
-  private var pending: [String: (offset: Int, tensor: StoredTensor)]
+  private var body: TensorBody
 
   /// Starts a file by writing its header to a temporary file beside `url`.
   ///
@@ -41,7 +38,7 @@ public struct SafetensorsWriter: ~Copyable {
     }
     let file = try AtomicFile(replacing: url)
     try file.write(header, at: 0)
-    (self.path, self.file, self.pending, self.dataStart) = (path, file, pending, header.count)
+    body = TensorBody(path: path, file: file, start: header.count, pending: pending)
   }
 
   /// Writes the bytes of one tensor, little-endian and row-major.
@@ -53,33 +50,18 @@ public struct SafetensorsWriter: ~Copyable {
   public mutating func write(
     _ bytes: UnsafeRawBufferPointer, for name: String
   ) throws(WeightsError) {
-    guard let (offset, tensor) = pending[name] else {
-      throw WeightsError(
-        .missingTensor, at: path, expected: "a tensor announced to the writer, once",
-        found: quoted(name), advice: "Announce every tensor when making the writer.")
-    }
-    guard bytes.count == tensor.byteCount else {
-      let size = "\(tensor.type.rawValue) \(tensor.shape)"
-      throw WeightsError(
-        .sizeMismatch, at: path,
-        expected: "\(tensor.byteCount) bytes for \(quoted(name)), \(size)",
-        found: "\(bytes.count)", advice: "Cast and make contiguous before writing.")
-    }
-    try file.write(bytes, at: dataStart + offset)
-    pending[name] = nil
+    try body.write(bytes, for: name)
   }
 
   /// Flushes the file to disk and moves it to its name, replacing a file already there.
   ///
+  /// - Parameter check: Reads what was written, before it has its name; if this throws, the file is dropped.
   /// - Throws: ``WeightsError`` if a tensor is still missing or the disk refuses; the target is
   ///   then as it was before.
-  public consuming func finish() throws(WeightsError) {
-    if let missing = pending.values.filter({ $0.tensor.byteCount > 0 }).map(\.tensor.name).min() {
-      throw WeightsError(
-        .unfinished, at: path, expected: "every announced tensor to be written",
-        found: "\(quoted(missing)) was not", advice: "Write all tensors before finishing.")
-    }
-    try file.commit()
+  public consuming func finish(
+    checking check: (_ written: URL) throws(WeightsError) -> Void = { _ in }
+  ) throws(WeightsError) {
+    try body.finish(checking: check)
   }
 
   // MARK: - Layout

@@ -23,6 +23,24 @@ extension WeightSet {
       .map { folder.appendingPathComponent($0) }
   }
 
+  /// Whether a file starts as weights of some form do, or as an index of shards; says nothing about the
+  /// rest.
+  ///
+  /// What stands in the place of weights, such as a Git LFS pointer, counts, so that opening it names the
+  /// fault. A file that can't be read does not.
+  public static func hasSignature(_ url: URL) -> Bool {
+    guard let file = try? MappedFile(path: url.path),
+      let head = try? file.read(0..<min(file.byteCount, 16)),
+      let signature = try? FileSignature(of: file)
+    else { return false }
+    guard case .other = signature else { return true }
+    // Safetensors has no signature: the length of the header, below 4 GB, stands before its brace.
+    let brace = UInt8(ascii: "{")
+    let first = head.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+    return first == brace
+      || head.count > 8 && head[8] == brace && head[4..<8].allSatisfy { $0 == 0 }
+  }
+
   static func isFolder(_ url: URL) -> Bool {
     var isFolder: ObjCBool = false
     return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
@@ -43,10 +61,15 @@ extension WeightSet {
     }
     let visible = names.filter { !$0.hasPrefix(".") }
     let indices = visible.filter { $0.hasSuffix(".index.json") && $0 != "model_index.json" }
-    let files = visible.filter { name in
-      [".safetensors", ".gguf", ".pth", ".pt", ".bin", ".ckpt"].contains { name.hasSuffix($0) }
-    }
+    let files = visible.filter { name in fileSuffixes.contains { name.hasSuffix($0) } }
     return (indices, files)
+  }
+
+  private static let fileSuffixes = [".safetensors", ".gguf", ".pth", ".pt", ".bin", ".ckpt"]
+
+  /// Whether a file or index has a name as weights have.
+  public static func hasUsualName(_ url: URL) -> Bool {
+    (fileSuffixes + [ShardIndex.suffix]).contains { url.lastPathComponent.hasSuffix($0) }
   }
 
   /// Returns the index in a folder, or the files of weights if there is none.

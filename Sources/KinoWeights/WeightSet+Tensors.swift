@@ -100,7 +100,8 @@ extension WeightSet {
 
   // MARK: - Internal
 
-  private func releasePages(of name: String) {
+  /// Lets the system take the pages of a tensor back; they are read again when they are needed.
+  func releasePages(of name: String) {
     guard let source = try? source(of: name), let bytes = try? source.bytes(in: files) else {
       return
     }

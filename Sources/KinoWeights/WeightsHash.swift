@@ -57,6 +57,20 @@ public func weightsHash(
   return WeightsHash(hasher.finalize())
 }
 
+extension WeightSet {
+  /// Computes SHA-256 over the bytes of the files, one behind another: for one file what `sha256sum` tells.
+  ///
+  /// - Throws: ``WeightsError`` if a file was changed since it was opened.
+  public func fileHash() throws(WeightsError) -> WeightsHash {
+    var hasher = SHA256()
+    for file in files {
+      try file.mapping.checkUnchanged()
+      withExtendedLifetime(file.mapping) { hasher.update(bufferPointer: file.mapping.bytes) }
+    }
+    return WeightsHash(hasher.finalize())
+  }
+}
+
 /// Remembers the hashes of folders until a file's size or date changes.
 ///
 /// A file rewritten with the same size within the file system's clock tick goes unnoticed.

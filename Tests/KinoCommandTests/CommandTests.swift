@@ -1,6 +1,8 @@
 import Foundation
 import Kino
+import KinoTensor
 import KinoTestSupport
+import KinoWeights
 import Testing
 
 @Suite struct CommandTests {
@@ -52,6 +54,33 @@ import Testing
       #expect(wrong.status == 2)
       #expect(wrong.objects.last??["code"] == code)
     }
+  }
+
+  @Test func `Models are listed, converted, and given a LoRA by the command of the recipe`()
+    async throws
+  {
+    let listed = try await kino.run(["models", "--verify", "--json", "model"])
+    #expect(listed.status == 0, "\(listed.errors)")
+    let model = try #require(
+      try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [String: Any])
+    #expect(model["name"] as? String == "tiny" && model["faults"] as? [String] == [])
+
+    let converted = try await kino.run(["convert", "model/transformer", "a.gguf"])
+    #expect(converted.status == 0, "\(converted.errors)")
+    #expect(try kino.files == ["a.gguf"])
+    let told = try await kino.run(["inspect", "a.gguf"])
+    #expect(told.output.contains("format: GGUF") && told.output.contains("Q8_0"))
+    #expect(try await kino.run(["convert", "model/transformer", "a.gguf"]).status == 1)
+
+    let tensors = ["transformer.proj_out.diff_b": Tensor.ones([64])]
+    try SafetensorsFile.write(tensors, to: kino.url("my style.safetensors"))
+    let made = try await kino.run([
+      "image", "a red ball", "--model", "{model}", "--seed", "5", "--output", "a.png", "--lora",
+      "my style.safetensors:0.5",
+    ])
+    #expect(made.status == 0, "\(made.errors)")
+    let recipe = try await kino.run(["inspect", "a.png"])
+    #expect(recipe.output.contains("--model tiny --lora 'my style.safetensors':0.5 --size"))
   }
 
   @Test func `Named work is timed`() async throws {

@@ -14,6 +14,7 @@ extension Recipe {
       add("negative", Self.quoted(composition.negativePrompt))
     }
     add("model", Self.quoted(model))
+    for lora in loras { add("lora", lora.argument) }
     if let size = composition.size { add("size", size.description) }
     if verb != .image {
       if composition.isFree || verb == .animate { add("frames", "\(frames)") }

@@ -12,6 +12,8 @@ public struct Recipe: Hashable, Sendable {
   public var model: String
   /// The hash of the model's folder.
   public var modelHash: String
+  /// The adapters that were added to the model.
+  public var loras: [MergedLoRA] = []
   /// Frames of the result.
   public var frames: Int
   /// The hash of each source's content, by its path.
@@ -83,7 +85,7 @@ extension Composition {
 /// What the recipe of a clip from words says, in the words of its command; other verbs add their timeline.
 extension Recipe: Codable {
   enum CodingKeys: String, CodingKey {
-    case kino, verb, prompt, model, size, frames, fit, sound, timeline, sources
+    case kino, verb, prompt, model, size, frames, fit, sound, timeline, sources, loras
     case negativePrompt = "negative_prompt"
     case modelHash = "model_hash"
     case framesPerSecond = "frames_per_second"
@@ -108,6 +110,7 @@ extension Recipe: Codable {
     model = try values.decode(String.self, forKey: .model)
     modelHash = try values.decode(String.self, forKey: .modelHash)
     sources = try values.decodeIfPresent([String: String].self, forKey: .sources) ?? [:]
+    loras = try values.decodeIfPresent([MergedLoRA].self, forKey: .loras) ?? []
   }
 
   /// Writes one object of everything.
@@ -123,6 +126,7 @@ extension Recipe: Codable {
     try values.encode(frames, forKey: .frames)
     try values.encodeIfPresent(composition.framesPerSecond, forKey: .framesPerSecond)
     try settings.encode(to: encoder)
+    if !loras.isEmpty { try values.encode(loras, forKey: .loras) }
     if composition.isFree { return }
     try values.encode(composition.timeline, forKey: .timeline)
     if composition.fit != .crop { try values.encode(composition.fit, forKey: .fit) }

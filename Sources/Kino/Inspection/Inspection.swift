@@ -10,7 +10,8 @@ public struct Inspection: Sendable, CustomStringConvertible {
   /// The facts, the most important first.
   public private(set) var facts: [Fact] = []
 
-  /// Looks into a clip, a picture, a model folder, a folder of weights, or a safetensors file.
+  /// Looks into a clip, a picture, a model folder, a folder of weights, or a file of weights of any form,
+  /// told by its content.
   ///
   /// - Throws: ``StudioError`` if it is none of these, and what reading it throws.
   public init(_ path: String) throws {
@@ -26,7 +27,7 @@ public struct Inspection: Sendable, CustomStringConvertible {
       } else {
         try addFolder(url)
       }
-    } else if path.hasSuffix(".safetensors") || path.hasSuffix(".safetensors.index.json") {
+    } else if WeightSet.hasSignature(url) || WeightSet.hasUsualName(url) {
       try addWeights(WeightSet(at: url))
     } else {
       try addMedia(MediaInfo.probe(path), path)
@@ -138,55 +139,21 @@ public struct Inspection: Sendable, CustomStringConvertible {
     for (name, component) in [
       ("transformer", "transformer"), ("autoencoder", "vae"), ("text_encoder", "text_encoder"),
     ] {
-      add(
-        "\(name)_configuration", .object(try model.folder.configuration(of: component).values))
+      // Weights of other forms need none beside them.
+      guard let file = try? model.folder.configuration(of: component) else { continue }
+      add("\(name)_configuration", .object(file.values))
     }
-  }
-
-  private mutating func addFolder(_ url: URL) throws {
-    let names = try FileManager.default.contentsOfDirectory(atPath: url.path).sorted()
-    let files = names.filter { $0.hasSuffix(".safetensors") }
-    guard !files.isEmpty else {
-      throw StudioError(
-        .notInspectable,
-        "\(url.path): expected a model or weights, found no model_index.json and no .safetensors.")
-    }
-    add("kind", .string("folder of weights"))
-    for name in files {
-      let weights = try WeightSet(at: url.appendingPathComponent(name))
-      add(name, .integer(Self.parameterCount(weights)))
-    }
-    if names.contains("config.json") {
-      let file = try ConfigurationFile(at: url.appendingPathComponent("config.json"))
-      add("configuration", .object(file.values))
-    }
-  }
-
-  private mutating func addWeights(_ weights: WeightSet) throws {
-    add("kind", .string("weights"))
-    add("files", .integer(weights.files.count))
-    add("parameters", .integer(Self.parameterCount(weights)))
-    add("bytes", .integer(Self.byteCount(weights)))
-    let types = Set(weights.tensors.map(\.type.rawValue)).sorted()
-    add("types", .string(types.joined(separator: ", ")))
-    for (key, value) in weights.files.first?.metadata.sorted(by: { $0.key < $1.key }) ?? [] {
-      add("metadata_\(key)", .string(value))
-    }
-    let tensors = weights.tensors.sorted { $0.name < $1.name }.map { tensor in
-      (tensor.name, JSONValue.string("\(tensor.type.rawValue) \(tensor.shape)"))
-    }
-    add("tensors", .object(Dictionary(tensors) { first, _ in first }))
   }
 
   // MARK: - Internal
 
-  private mutating func add(_ name: String, _ value: JSONValue) { facts.append((name, value)) }
+  mutating func add(_ name: String, _ value: JSONValue) { facts.append((name, value)) }
 
-  private static func parameterCount(_ weights: WeightSet) -> Int {
+  static func parameterCount(_ weights: WeightSet) -> Int {
     weights.tensors.reduce(0) { $0 + $1.elementCount }
   }
 
-  private static func byteCount(_ weights: WeightSet) -> Int {
+  static func byteCount(_ weights: WeightSet) -> Int {
     weights.tensors.reduce(0) { $0 + $1.byteCount }
   }
 
@@ -196,18 +163,20 @@ public struct Inspection: Sendable, CustomStringConvertible {
     case .bool(let value): "\(value)"
     case .integer(let value): "\(value)"
     case .number(let value): Recipe.plain(value)
-    case .string(let value): printable(value)
+    case .string(let value): value.printable
     case .array(let values): values.map(text).joined(separator: " ")
     case .object(let values):
-      values.sorted { $0.key < $1.key }.map { "\n  \(printable($0.key)): \(text($0.value))" }
+      values.sorted { $0.key < $1.key }.map { "\n  \($0.key.printable): \(text($0.value))" }
         .joined()
     }
   }
+}
 
+extension String {
   /// Without control characters, which could steer a terminal.
-  private static func printable(_ text: String) -> String {
+  var printable: String {
     String(
       String.UnicodeScalarView(
-        text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+        unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
   }
 }

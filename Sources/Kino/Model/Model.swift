@@ -18,21 +18,25 @@ public struct Model: Sendable {
   /// The shape of the text encoder.
   public let textEncoder: UMT5Encoder.Configuration
   /// The weights of the three networks.
-  public let weights: Weights
+  public internal(set) var weights: Weights
   /// The sigma shift of the scheduler's configuration.
   public let flowShift: Double
+  /// The adapters that have been added to the transformer, in order.
+  public internal(set) var loras: [MergedLoRA] = []
 
   /// Where the numbers of the networks are.
   public struct Weights: Sendable {
     /// Of the autoencoder.
     public let autoencoder: WeightSet
     /// Of the transformer.
-    public let transformer: WeightSet
+    public internal(set) var transformer: WeightSet
     /// Of the text encoder.
     public let textEncoder: WeightSet
   }
 
   /// Opens a model's folder and checks that its parts fit each other.
+  ///
+  /// The folders of its networks may hold weights of any form that `CheckpointForm` recognises.
   ///
   /// - Throws: ``StudioError``, `WeightsError` or `ModelError` naming the file at fault.
   public init(at url: URL) throws {
@@ -40,17 +44,17 @@ public struct Model: Sendable {
     try Model.requireSupported(folder.index, at: url.path)
     profile = try Model.profile(in: url)
     name = profile.name ?? url.standardizedFileURL.lastPathComponent
-    autoencoder = try folder.configuration(of: "vae").decode()
-    transformer = try folder.configuration(of: "transformer").decode()
-    textEncoder = try folder.configuration(of: "text_encoder").decode()
+    let (autoencoder, autoencoderWeights) = try folder.autoencoder()
+    let (transformer, transformerWeights) = try folder.transformer()
+    let (textEncoder, textEncoderWeights) = try folder.textEncoder()
+    (self.autoencoder, self.transformer, self.textEncoder) = (autoencoder, transformer, textEncoder)
     try autoencoder.validate()
     try transformer.validate()
     try textEncoder.validate()
     flowShift = try Model.flowShift(in: folder)
     weights = Weights(
-      autoencoder: try folder.weights(of: "vae"),
-      transformer: try folder.weights(of: "transformer"),
-      textEncoder: try folder.weights(of: "text_encoder"))
+      autoencoder: autoencoderWeights, transformer: transformerWeights,
+      textEncoder: textEncoderWeights)
     try requireFit()
   }
 

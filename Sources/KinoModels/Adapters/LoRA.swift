@@ -12,6 +12,8 @@ public import KinoWeights
 public struct LoRA: Sendable {
   /// The file's tensors.
   public let weights: WeightSet
+  /// How many layers it has a part for.
+  public var layerCount: Int { layers.count }
   /// What is known of each layer, by the layer's name in the file without what stands before it.
   let layers: [LayerName: AdapterLayer]
   /// Keys that are no part of an adapter.

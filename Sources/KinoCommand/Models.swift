@@ -1,0 +1,60 @@
+import ArgumentParser
+import Foundation
+import Kino
+
+struct Models: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the models on this machine, what they can do and what is missing.",
+    discussion: """
+      Looks into the Models folders that names are looked for in, the user's cache (kino/models), and \
+      the cache of the Hugging Face hub ($HF_HUB_CACHE, $HF_HOME/hub, or ~/.cache/huggingface/hub). \
+      Given paths, it looks there alone.
+      """)
+
+  @Argument(help: "Folders of models, or files of weights.")
+  var paths: [String] = []
+  @Flag(help: "Open every file: finds shards cut short, Git LFS pointers and damaged headers.")
+  var verify = false
+  @Flag(help: "Print a JSON object for each on standard output.")
+  var json = false
+
+  func run() throws {
+    for path in paths where !FileManager.default.fileExists(atPath: path) {
+      throw StudioError(.modelNotFound, "\(path): There is no such file or folder; check the path.")
+    }
+    let places =
+      paths.isEmpty
+      ? Self.usualPlaces(ProcessInfo.processInfo.environment)
+      : paths.map { URL(fileURLWithPath: $0) }
+    let models = ModelCatalog(searching: places, verifying: verify).models
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      for model in models { print(String(decoding: try encoder.encode(model), as: UTF8.self)) }
+    } else if models.isEmpty {
+      print("No models in:\n" + places.map { "  " + $0.path }.joined(separator: "\n"))
+    } else {
+      print(models.map(\.description).joined(separator: "\n\n"))
+    }
+    let broken = models.count { !$0.isWhole }
+    if verify && broken > 0 {
+      throw StudioError(
+        .invalidModel, "\(broken) of \(models.count) are damaged or incomplete: fetch them again.")
+    }
+  }
+
+  private static func usualPlaces(_ environment: [String: String]) -> [URL] {
+    let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask)
+    func folder(_ variable: String) -> URL? {
+      environment[variable].flatMap { $0.isEmpty ? nil : URL(fileURLWithPath: $0) }
+    }
+    let home = FileManager.default.homeDirectoryForCurrentUser
+    let hub =
+      folder("HF_HUB_CACHE") ?? folder("HF_HOME")?.appendingPathComponent("hub")
+      ?? (folder("XDG_CACHE_HOME") ?? home.appendingPathComponent(".cache"))
+      .appendingPathComponent("huggingface/hub")
+    return ModelSource.searchFolders + caches.map { $0.appendingPathComponent("kino/models") } + [
+      hub
+    ]
+  }
+}
