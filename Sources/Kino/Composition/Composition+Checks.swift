@@ -46,6 +46,7 @@ extension Composition {
   /// Throws unless the sources are of the kind that the verb makes something of.
   ///
   /// - Parameter sources: What is known of each file, by its path.
+  /// - Throws: ``StudioError`` that says what the verb needs instead.
   func requireKinds(_ sources: [String: MediaInfo]) throws(StudioError) {
     func isStill(_ path: String) -> Bool { (sources[path]?.durationSeconds ?? 0) == 0 }
     switch verb {
