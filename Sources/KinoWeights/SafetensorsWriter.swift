@@ -7,7 +7,7 @@ public import Foundation
 /// for tensor in tensors { try writer.write(bytes(of: tensor), for: tensor.name) }
 /// try writer.finish()
 /// ```
-/// Dropped before ``finish()``, it leaves nothing behind.
+/// Dropped before ``finish(checking:)``, it leaves nothing behind.
 public struct SafetensorsWriter: ~Copyable {
   /// How tensors are laid out in the file.
   public enum Order: Sendable {

@@ -31,7 +31,7 @@ public struct LoRA: Sendable {
 
   /// Opens an adapter.
   ///
-  /// - Throws: ``WeightsError`` if the file is damaged; ``ModelError`` (`unsupported`) if it is no adapter.
+  /// - Throws: `WeightsError` if the file is damaged; ``ModelError`` (`unsupported`) if it is no adapter.
   public init(at url: URL) throws {
     try self.init(WeightSet(at: url))
   }

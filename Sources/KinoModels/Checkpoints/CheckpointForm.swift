@@ -47,7 +47,7 @@ public struct CheckpointForm: Sendable {
   public let models: [String]
   /// Which expert the file says it is; nil if it does not say.
   public let expert: Expert?
-  /// The weights under our names, ready for ``WeightSet/load(keys:aliases:computeType:device:isTrainable:productWeights:_:)``.
+  /// The weights under our names, ready for `WeightSet.load`.
   public let weights: WeightSet
 
   /// Finds every network in a set of weights.
@@ -58,7 +58,7 @@ public struct CheckpointForm: Sendable {
   ///     published model.
   /// - Returns: The networks: one, or several for an all-in-one file.
   /// - Throws: ``ModelError`` (`unsupported`) if no network of Kino's is there, or one that it can't run,
-  ///   or if sizes contradict each other. ``WeightsError`` if two tensors have one name.
+  ///   or if sizes contradict each other. `WeightsError` if two tensors have one name.
   public static func recognise(
     in weights: WeightSet, headDimension: Int = 128
   ) throws -> [CheckpointForm] {

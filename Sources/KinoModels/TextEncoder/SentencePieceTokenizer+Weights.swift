@@ -6,7 +6,7 @@ extension SentencePieceTokenizer {
   /// GGUF's as lists of pieces. The result is nil if the files carry none.
   ///
   /// - Parameter weights: The weights, or a view of them.
-  /// - Throws: ``TokenizerError`` if what they carry is no valid model, ``WeightsError`` if a file was
+  /// - Throws: ``TokenizerError`` if what they carry is no valid model, `WeightsError` if a file was
   ///   changed since opening.
   public convenience init?(in weights: WeightSet) throws {
     for file in weights.files {
