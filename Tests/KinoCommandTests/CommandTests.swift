@@ -207,14 +207,16 @@ import Testing
     #expect(try kino.files == ["ids.safetensors"])
   }
 
+  // Sizes that are made in one go: of a window that is complete, what was sampled would stay.
   @Test(arguments: [
     [
-      "generate", "x", "--model", "{model}", "--steps", "1000", "--size", "512x512", "--output",
+      "generate", "x", "--model", "{model}", "--steps", "1000", "--size", "352x352", "--output",
       "a.mp4",
     ],
     [
-      "image", "x", "--model", "{model}", "--steps", "1000", "--size", "1024x1024", "--output",
-      "a.png",
+      "image", "x", "--model", "{model}", "--steps", "1000", "--sampler", "heun", "--size",
+      "352x352",
+      "--output", "a.png",
     ],
   ])
   func `Ctrl-C stops with 130 and leaves nothing`(arguments: [String]) async throws {

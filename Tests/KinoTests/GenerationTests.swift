@@ -212,7 +212,9 @@ import Testing
   @Test func `Leaving the loop stops the work`() async throws {
     let studio = try await folder.studio()
     var slow = request()
-    slow.settings.stepCount = 500
+    // Long enough that a busy machine does not end it before the loop is left.
+    slow.settings.stepCount = 1000
+    slow.size = FrameSize(352, 352)
     for try await event in studio.events(of: slow, writingTo: folder.path("left.mp4")) {
       if case .step = event { break }
     }
