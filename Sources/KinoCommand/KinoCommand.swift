@@ -9,10 +9,8 @@ struct KinoCommand: AsyncParsableCommand {
     commandName: "kino",
     abstract: "Makes video from words, pictures and other video.",
     version: kinoVersion,
-    subcommands: [
-      Generate.self, Image.self, Animate.self, Extend.self, Loop.self, Connect.self, Edit.self,
-      StoryboardCommand.self, Reverse.self, Upscale.self, PlanCommand.self, Inspect.self,
-      Models.self, Convert.self, World.self, Train.self,
+    subcommands: Verbs.commands + [
+      PlanCommand.self, Inspect.self, Models.self, Convert.self, World.self, Train.self,
       Evaluate.self, Probe.self, Bench.self,
     ])
 

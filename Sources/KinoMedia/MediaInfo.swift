@@ -31,6 +31,8 @@ public struct MediaInfo: Hashable, Sendable {
   /// The texts stored with the file, under lower-case keys.
   public let metadata: [String: String]
 
+  /// Whether it is a picture: nothing says that it lasts.
+  public var isStill: Bool { durationSeconds == 0 }
   /// ``frameRate`` as a number.
   public var framesPerSecond: Double { frameRate.framesPerSecond }
   /// Whether there is sound.

@@ -85,8 +85,12 @@ import Testing
 
   @Test func `Reversing twice gives the source, and once its frames backwards`() async throws {
     let source = try file(Self.clip(23), "source.mp4")
-    let clip = try #require(await folder.studio().clip(.reverse(source.path)))
+    let studio = try await folder.studio()
+    let clip = try #require(await studio.clip(.reverse(source.path)))
     #expect(clip == source.clip.reversed())
+    // Nothing is said of frames that the model makes: it makes none, at any size.
+    let large = try file(Self.clip(3, size: FrameSize(640, 480)), "large.mp4")
+    #expect(try await studio.plan(.reverse(large.path)).warnings.isEmpty)
   }
 
   @Test func `An edit of strength 0 is the source, and more strength changes more`() async throws {

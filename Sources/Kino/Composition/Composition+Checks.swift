@@ -22,7 +22,7 @@ extension Composition {
 
   func isPicture(of leading: MediaInfo?) -> Bool {
     verb == .image
-      || [.upscale, .edit].contains(verb) && leading.map { $0.durationSeconds == 0 } ?? false
+      || [.upscale, .edit].contains(verb) && leading?.isStill ?? false
   }
 
   /// Throws unless every part has a place in time.
@@ -48,7 +48,7 @@ extension Composition {
   /// - Parameter sources: What is known of each file, by its path.
   /// - Throws: ``StudioError`` that says what the verb needs instead.
   func requireKinds(_ sources: [String: MediaInfo]) throws(StudioError) {
-    func isStill(_ path: String) -> Bool { (sources[path]?.durationSeconds ?? 0) == 0 }
+    func isStill(_ path: String) -> Bool { sources[path]?.isStill ?? true }
     switch verb {
     case .animate:
       for part in parts where !isStill(part.path) {

@@ -33,7 +33,7 @@ struct CompositionResolver {
     var segments: [ResolvedSegment] = []
     for (index, segment) in composition.timeline.enumerated() {
       switch segment {
-      case .media(let part): segments.append(.media(try resolved(part)))
+      case .media(let part): segments.append(.media(resolved(part)))
       case .shot(let shot): segments.append(.shot(try resolved(shot, at: index)))
       }
     }
@@ -120,16 +120,14 @@ struct CompositionResolver {
     }
     // As many pixels as the model's own clips have, in the picture's shape.
     let standard = model.defaults.size
-    let pixels = Double(standard.width * standard.height)
-    let shape = Double(picture.width) / Double(picture.height)
-    func side(_ length: Double) -> Int { max(1, Int((length / Double(step)).rounded())) * step }
-    let near = FrameSize(side((pixels * shape).squareRoot()), side((pixels / shape).squareRoot()))
+    let near = scaled(
+      FrameSize(picture.width, picture.height), to: standard.width * standard.height)
     return Limits.allows(near, isPicture: isPicture)
       ? near : Limits.nearest(to: near, isPicture: isPicture, step: step)
   }
 
   private func resolvedRate() throws -> Double {
-    let own = leading.flatMap { $0.durationSeconds > 0 ? $0.framesPerSecond : nil }
+    let own = leading.flatMap { $0.isStill ? nil : $0.framesPerSecond }
     let standard = own.map { min($0, Limits.framesPerSecond.upperBound) }
     let rate = composition.framesPerSecond ?? standard ?? model.defaults.framesPerSecond
     guard Limits.framesPerSecond.contains(rate) else {
@@ -173,14 +171,14 @@ struct CompositionResolver {
 
   // MARK: Lengths
 
-  private func resolved(_ part: MediaPart) throws -> ResolvedPart {
+  private func resolved(_ part: MediaPart) -> ResolvedPart {
     ResolvedPart(part: part, frameCount: frameCount(of: part))
   }
 
   /// Counts the frames of every part at the rate of the result.
   private mutating func countFrames() throws {
     for part in composition.parts where counts[part] == nil {
-      guard let info = sources[part.path], info.durationSeconds > 0 else {
+      guard let info = sources[part.path], !info.isStill else {
         counts[part] = 1
         continue
       }
@@ -293,7 +291,7 @@ struct CompositionResolver {
 
   private func resolved(_ guide: Guide, frames: Int) throws -> ResolvedGuide {
     _ = try within(0...1, guide.noiseLevel, guide.start == nil ? "strength" : "noise")
-    let isStill = (sources[guide.part.path]?.durationSeconds ?? 0) == 0
+    let isStill = sources[guide.part.path]?.isStill ?? true
     guard let start = guide.start else {
       return ResolvedGuide(guide: guide, frame: nil, frameCount: frames, isStill: isStill)
     }
@@ -318,6 +316,14 @@ extension CompositionResolver {
     _ sampling: ResolvedSampling, canvasSize: FrameSize, size: FrameSize,
     segments: [ResolvedSegment]
   ) {
+    if composition.parts.contains(where: { sources[$0.path]?.hasAudio ?? false }) {
+      warnings.append(
+        composition.keepsSound
+          ? Composition.keptSound
+          : "The sound of the source is left out.")
+    }
+    // What follows is about frames that the model makes.
+    guard !composition.shots.isEmpty else { return }
     let profile = model.profile
     if let most = profile.maximumPixels, canvasSize.width * canvasSize.height > most,
       composition.verb != .upscale
@@ -327,12 +333,6 @@ extension CompositionResolver {
         \(canvasSize) has more pixels than the \(most) that \(model.name) was trained for; the picture \
         may fall apart.
         """)
-    }
-    if composition.parts.contains(where: { sources[$0.path]?.hasAudio ?? false }) {
-      warnings.append(
-        composition.keepsSound
-          ? Composition.keptSound
-          : "The sound of the source is left out.")
     }
     if hasSources && canvasSize.width * 5 < size.width * 4 {
       warnings.append(
@@ -351,7 +351,6 @@ extension CompositionResolver {
         in windows that continue each other.
         """)
     }
-    guard !composition.shots.isEmpty else { return }
     for prompt in Set(composition.shots.flatMap(\.prompts).map(\.text)).sorted() {
       if let words = profile.vocabulary?.warning(about: prompt, model: model.name) {
         warnings.append(words)

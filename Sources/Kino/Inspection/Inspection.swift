@@ -53,13 +53,13 @@ public struct Inspection: Sendable, CustomStringConvertible {
   // MARK: - Clips
 
   private mutating func addMedia(_ info: MediaInfo, _ path: String) throws {
-    add("kind", .string(info.durationSeconds > 0 ? "clip" : "picture"))
+    add("kind", .string(info.isStill ? "picture" : "clip"))
     add("size", .string("\(info.width)x\(info.height)"))
     if info.rotationDegrees != 0 || info.isMirrored {
       let turn = "\(info.rotationDegrees) degrees clockwise"
       add("rotation", .string(turn + (info.isMirrored ? " and mirrored, applied" : ", applied")))
     }
-    if info.durationSeconds > 0 { try addTime(info, path) }
+    if !info.isStill { try addTime(info, path) }
     add("codec", .string("\(info.codec) \(info.pixelFormat)"))
     add("colors", .string(info.colors.description))
     if let sound = info.soundTracks.first { add("sound", .string(Self.describe(sound))) }

@@ -149,6 +149,11 @@ public struct Model: Sendable {
     return max(1, Int(pixels) / step) * step / autoencoder.spatialScale
   }
 
+  /// Overlapping tiles of that size over a canvas.
+  func tiles(over shape: LatentShape) -> [CanvasTile] {
+    CanvasTile.covering(shape, side: tileSide, overlap: max(1, tileSide / 4))
+  }
+
   /// The sigma shift for a canvas, or a window of one, of so many tokens.
   func shift(tokens: Int) throws -> Double {
     guard let base = profile.baseShift, let baseTokens = profile.baseTokens else {

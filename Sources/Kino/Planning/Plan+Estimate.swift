@@ -91,9 +91,7 @@ private struct PlannedPass {
     let shape = try shot.latentShape(model, size: size)
     self.shape = shape
     self.level = level
-    let side = model.tileSide
-    let tiles =
-      isTiled ? CanvasTile.covering(shape, side: side, overlap: max(1, side / 4)) : []
+    let tiles = isTiled ? model.tiles(over: shape) : []
     let area = tiles.first.map { $0.rows.count * $0.columns.count } ?? shape.height * shape.width
     let perFrame = area / shape.patch.height / shape.patch.width
     windows = try shot.windows(model).windows.map {

@@ -15,8 +15,8 @@ struct CanvasJob: Sendable {
   var windowsBefore = 0
   /// Windows of all shots.
   let windowCount: Int
-  /// Latent rows and columns of the tiles that the canvas is sampled in; `nil` samples it whole.
-  var tileSide: Int?
+  /// Whether the canvas is sampled in tiles of the model's own size.
+  var isTiled = false
 }
 
 /// Where frames go as they are decoded.

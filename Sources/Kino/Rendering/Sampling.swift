@@ -74,9 +74,7 @@ struct Sampling {
     let settings = job.sampling
     let start = job.windows.windows[window].frames.lowerBound
     let noise = canvas.noise(seed: settings.seed, firstFrame: start).moved(to: device)
-    let tiles = job.tileSide.map {
-      CanvasTile.covering(canvas.shape, side: $0, overlap: max(1, $0 / 4))
-    }
+    let tiles = job.isTiled ? model.tiles(over: canvas.shape) : nil
     let tokens = try tiles?.first.map { try canvas.cut($0).shape.tokenCount }
     let sampler = settings.sampler.sampler
     let schedule = try model.schedule(

@@ -218,7 +218,7 @@ final class FrameStream {
 
   init(_ part: MediaPart, work: ResolvedComposition) throws {
     reader = try ClipReader(path: part.path, options: work.readOptions(part))
-    isStill = reader.info.durationSeconds == 0
+    isStill = reader.info.isStill
   }
 
   /// The next frame; `nil` at the end of a clip.

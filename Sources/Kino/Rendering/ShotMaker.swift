@@ -38,7 +38,7 @@ struct ShotMaker {
       negativePrompt: work.composition.negativePrompt, sampling: work.sampling,
       windows: try shot.windows(model), framesPerSecond: work.framesPerSecond / Double(shot.stride),
       windowsBefore: windowsBefore, windowCount: windowCount,
-      tileSide: isTiled ? model.tileSide : nil)
+      isTiled: isTiled)
     windowsBefore += job.windows.windows.count
     return try Sampling(
       model: model, networks: networks, job: job, device: device, rescued: rescued, report: report

@@ -29,11 +29,6 @@ struct GenerateArguments: VerbArguments {
   var stem: String { FileNames.slug(of: prompt) }
 }
 
-struct Generate: VerbCommand {
-  @OptionGroup var arguments: GenerateArguments
-  @OptionGroup var making: MakingOptions
-}
-
 struct ImageArguments: VerbArguments {
   static let verb = Verb.image
   static let abstract = "Make a picture from words."
@@ -44,9 +39,4 @@ struct ImageArguments: VerbArguments {
 
   var composition: Composition { .image(prompt) }
   var stem: String { FileNames.slug(of: prompt) }
-}
-
-struct Image: VerbCommand {
-  @OptionGroup var arguments: ImageArguments
-  @OptionGroup var making: MakingOptions
 }

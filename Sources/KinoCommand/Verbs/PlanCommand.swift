@@ -4,13 +4,7 @@ import Kino
 struct PlanCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Print tokens, memory and time of a verb, before any work.",
-    subcommands: [
-      PlanVerb<GenerateArguments>.self, PlanVerb<ImageArguments>.self,
-      PlanVerb<AnimateArguments>.self, PlanVerb<ExtendArguments>.self, PlanVerb<LoopArguments>.self,
-      PlanVerb<ConnectArguments>.self, PlanVerb<EditArguments>.self,
-      PlanVerb<StoryboardArguments>.self, PlanVerb<ReverseArguments>.self,
-      PlanVerb<UpscaleArguments>.self,
-    ])
+    subcommands: Verbs.plans)
 }
 
 /// The plan of any verb, with the verb's own arguments.

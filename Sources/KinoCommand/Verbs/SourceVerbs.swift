@@ -27,11 +27,6 @@ struct AnimateArguments: VerbArguments {
   var stem: String { FileNames.stem(of: picture, "animated") }
 }
 
-struct Animate: VerbCommand {
-  @OptionGroup var arguments: AnimateArguments
-  @OptionGroup var making: MakingOptions
-}
-
 struct ExtendArguments: VerbArguments {
   static let verb = Verb.extend
   static let abstract = "Add new frames to one end of a clip."
@@ -52,11 +47,6 @@ struct ExtendArguments: VerbArguments {
   var stem: String { FileNames.stem(of: clip, "extended") }
 }
 
-struct Extend: VerbCommand {
-  @OptionGroup var arguments: ExtendArguments
-  @OptionGroup var making: MakingOptions
-}
-
 struct LoopArguments: VerbArguments {
   static let verb = Verb.loop
   static let abstract = "Let the end of a clip run into its start."
@@ -70,11 +60,6 @@ struct LoopArguments: VerbArguments {
 
   var composition: Composition { .loop(clip, by: seconds, words.prompt) }
   var stem: String { FileNames.stem(of: clip, "loop") }
-}
-
-struct Loop: VerbCommand {
-  @OptionGroup var arguments: LoopArguments
-  @OptionGroup var making: MakingOptions
 }
 
 struct ConnectArguments: VerbArguments {
@@ -92,11 +77,6 @@ struct ConnectArguments: VerbArguments {
 
   var composition: Composition { .connect(first, second, by: seconds, words.prompt) }
   var stem: String { FileNames.stem(of: first, "connected") }
-}
-
-struct Connect: VerbCommand {
-  @OptionGroup var arguments: ConnectArguments
-  @OptionGroup var making: MakingOptions
 }
 
 struct EditArguments: VerbArguments {
@@ -124,11 +104,6 @@ struct EditArguments: VerbArguments {
   var stem: String { FileNames.stem(of: clip, "edited") }
 }
 
-struct Edit: VerbCommand {
-  @OptionGroup var arguments: EditArguments
-  @OptionGroup var making: MakingOptions
-}
-
 struct StoryboardArguments: VerbArguments {
   static let verb = Verb.storyboard
   static let abstract = "Make a clip of several shots, described in a file."
@@ -144,11 +119,6 @@ struct StoryboardArguments: VerbArguments {
   var stem: String { URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent }
 }
 
-struct StoryboardCommand: VerbCommand {
-  @OptionGroup var arguments: StoryboardArguments
-  @OptionGroup var making: MakingOptions
-}
-
 struct ReverseArguments: VerbArguments {
   static let verb = Verb.reverse
   static let abstract = "Put the frames of a clip in the opposite order."
@@ -159,11 +129,6 @@ struct ReverseArguments: VerbArguments {
 
   var composition: Composition { .reverse(clip) }
   var stem: String { FileNames.stem(of: clip, "reversed") }
-}
-
-struct Reverse: VerbCommand {
-  @OptionGroup var arguments: ReverseArguments
-  @OptionGroup var making: MakingOptions
 }
 
 struct UpscaleArguments: VerbArguments {
@@ -187,11 +152,6 @@ struct UpscaleArguments: VerbArguments {
   }
 
   var stem: String { FileNames.stem(of: source, "large") }
-}
-
-struct Upscale: VerbCommand {
-  @OptionGroup var arguments: UpscaleArguments
-  @OptionGroup var making: MakingOptions
 }
 
 extension FileNames {

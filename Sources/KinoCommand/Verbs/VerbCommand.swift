@@ -57,17 +57,14 @@ struct SharedOptions: ParsableArguments {
   }
 }
 
-/// A command that makes a file.
-protocol VerbCommand: AsyncParsableCommand {
-  associatedtype Arguments: VerbArguments
-  var arguments: Arguments { get }
-  var making: MakingOptions { get }
-}
-
-extension VerbCommand {
+/// The command that makes what a verb describes.
+struct MakeVerb<Arguments: VerbArguments>: AsyncParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(commandName: Arguments.verb.rawValue, abstract: Arguments.abstract)
   }
+
+  @OptionGroup var arguments: Arguments
+  @OptionGroup var making: MakingOptions
 
   func run() async throws {
     let (composition, warnings) = try await arguments.complete()
@@ -76,5 +73,30 @@ extension VerbCommand {
     try await making.make(
       composition, arguments.shared.settings, stem: arguments.stem,
       on: try await arguments.shared.model.studio())
+  }
+}
+
+/// Every verb, in the order of the help.
+enum Verbs {
+  private static let all: [any VerbArguments.Type] = [
+    GenerateArguments.self, ImageArguments.self, AnimateArguments.self, ExtendArguments.self,
+    LoopArguments.self, ConnectArguments.self, EditArguments.self, StoryboardArguments.self,
+    ReverseArguments.self, UpscaleArguments.self,
+  ]
+
+  /// The commands that make.
+  static var commands: [any ParsableCommand.Type] {
+    func command<Arguments: VerbArguments>(_: Arguments.Type) -> any ParsableCommand.Type {
+      MakeVerb<Arguments>.self
+    }
+    return all.map { command($0) }
+  }
+
+  /// The commands that plan.
+  static var plans: [any ParsableCommand.Type] {
+    func plan<Arguments: VerbArguments>(_: Arguments.Type) -> any ParsableCommand.Type {
+      PlanVerb<Arguments>.self
+    }
+    return all.map { plan($0) }
   }
 }
