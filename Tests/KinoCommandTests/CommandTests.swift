@@ -214,9 +214,8 @@ import Testing
       "a.mp4",
     ],
     [
-      "image", "x", "--model", "{model}", "--steps", "1000", "--sampler", "heun", "--size",
-      "352x352",
-      "--output", "a.png",
+      "image", "x", "--model", "{model}", "--steps", "1000", "--sampler", "heun",
+      "--size", "352x352", "--output", "a.png",
     ],
   ])
   func `Ctrl-C stops with 130 and leaves nothing`(arguments: [String]) async throws {
