@@ -36,6 +36,7 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .library(name: "Kino", targets: ["Kino"]),
+    .library(name: "KinoServer", targets: ["KinoServer"]),
     .library(name: "KinoTraining", targets: ["KinoTraining"]),
     .executable(name: "kino", targets: ["KinoCommand"]),
   ],
@@ -43,7 +44,14 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
   ],
   targets: [
     // C and C++: the only places that see foreign headers.
@@ -99,12 +107,36 @@ let package = Package(
       dependencies: [
         "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld",
       ]),
+    .target(
+      name: "KinoProvenance",
+      dependencies: [
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "SwiftASN1", package: "swift-asn1"),
+        .product(name: "X509", package: "swift-certificates"),
+      ]),
+    .target(
+      name: "KinoServer",
+      dependencies: [
+        "Kino", "KinoMedia", "KinoProvenance",
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      resources: [.embedInCode("Web")]),
     .executableTarget(
       name: "KinoCommand",
       dependencies: [
         "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld", "KinoTraining",
-        "KinoEvaluation",
+        "KinoEvaluation", "KinoServer", "KinoProvenance",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ]),
 
     // Tests.
@@ -134,6 +166,16 @@ let package = Package(
       name: "KinoTrainingTests",
       dependencies: ["KinoTraining", "Kino", "KinoWorld", "KinoTestSupport"]),
     .testTarget(name: "KinoEvaluationTests", dependencies: ["KinoEvaluation", "KinoWorld"]),
+    .testTarget(
+      name: "KinoProvenanceTests", dependencies: ["KinoProvenance", "KinoMedia", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoServerTests",
+      dependencies: [
+        "KinoServer", "Kino", "KinoMedia", "KinoTensor", "KinoWeights", "KinoTestSupport",
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdTesting", package: "hummingbird"),
+      ]),
     // Depends on the program, which its tests run.
     .testTarget(
       name: "KinoCommandTests",

@@ -79,11 +79,13 @@ public final class Studio: Sendable {
   ///     are decoded, so that memory does not grow with the length. `nil` keeps the clip in memory.
   ///   - options: Quality of the file, and whether it may replace another.
   ///   - resumes: Whether to go on with what an earlier try at the same file has left: latents beside it.
+  ///   - names: What the recipe calls sources, by their paths, where these mean nothing to its readers.
   /// - Returns: The events; the last is ``GenerationEvent/finished(_:)`` or
   ///   ``GenerationEvent/wrote(_:)``. Faults of the composition are thrown by the iteration.
   public func events(
     of composition: Composition, _ settings: SamplingSettings = SamplingSettings(),
-    writingTo path: String? = nil, _ options: WriteOptions = WriteOptions(), resumes: Bool = false
+    writingTo path: String? = nil, _ options: WriteOptions = WriteOptions(), resumes: Bool = false,
+    naming names: [String: String] = [:]
   ) -> GenerationEvents {
     let target = path.map { RenderTarget.file($0, options) } ?? .memory
     return GenerationEvents { [self] report in
@@ -109,6 +111,7 @@ public final class Studio: Sendable {
         work, model: model, hash: try hashes.hash(of: model.folder.url).hexadecimal,
         sources: try work.sourceHashes())
       recipe.loras = model.loras
+      recipe.rename(names)
       try await actor.render(
         work, plan: plan, to: target, recipe: recipe, resumes: resumes, report: report)
     }

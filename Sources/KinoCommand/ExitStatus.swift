@@ -2,6 +2,8 @@ import ArgumentParser
 import Foundation
 import Kino
 import KinoEvaluation
+import KinoProvenance
+import KinoServer
 import KinoTraining
 import KinoWorld
 
@@ -52,6 +54,8 @@ enum ExitStatus {
     case let error as StudioError: error.code.isWrongUse
     case let error as MediaError: [.unsupported, .invalidOption].contains(error.code)
     case is WorldError: true
+    case let error as ServerError: error.code.isWrongUse
+    case let error as ProvenanceError: error.code.isWrongUse
     case let error as TrainingError: error.code == .invalidConfiguration
     case let error as EvaluationError: error.code != .badJudge
     default: false
@@ -63,6 +67,8 @@ enum ExitStatus {
     case let error as StudioError: error.code.description
     case let error as MediaError: error.code.description
     case let error as WorldError: error.code.rawValue
+    case let error as ServerError: error.code.description
+    case let error as ProvenanceError: error.code.description
     default:
       isWrongUse(error) || KinoCommand.exitCode(for: error) == .validationFailure
         ? "wrongUse" : "\(type(of: error))"

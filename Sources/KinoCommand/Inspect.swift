@@ -1,5 +1,8 @@
 import ArgumentParser
+import Foundation
 import Kino
+import KinoProvenance
+import KinoWeights
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,7 +20,33 @@ struct Inspect: ParsableCommand {
   var json = false
 
   func run() throws {
-    let inspection = try Inspection(file)
+    var inspection = try Inspection(file)
+    if inspection.isMedia, let credentials = try credentials() {
+      inspection.add(credentials)
+    }
     print(json ? inspection.json : inspection.description)
+  }
+
+  /// What the file's content credentials say; `nil` without the library, which few have.
+  private func credentials() throws -> [Inspection.Fact]? {
+    let library = ContentCredentials.defaultLibrary(
+      environment: ProcessInfo.processInfo.environment)
+    guard FileManager.default.fileExists(atPath: library.path) else { return nil }
+    let report = try ContentCredentials(library: library)
+      .report(on: URL(fileURLWithPath: file))
+    guard let report else { return [("credentials", .string("none"))] }
+    var facts: [Inspection.Fact] = [
+      ("credentials", .string(report.isIntact ? "intact" : "broken")),
+      ("signed_by", .string(report.signer ?? "unknown")),
+      ("signed_with", .string(report.generator ?? "unknown")),
+      ("source_type", .string(report.sourceTypes.joined(separator: ", "))),
+    ]
+    if !report.ingredients.isEmpty {
+      facts.append(("made_from", .string(report.ingredients.joined(separator: ", "))))
+    }
+    if !report.failures.isEmpty {
+      facts.append(("credential_checks", .string(report.failures.joined(separator: ", "))))
+    }
+    return facts
   }
 }

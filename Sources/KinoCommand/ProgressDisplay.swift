@@ -54,6 +54,61 @@ struct ProgressDisplay: Sendable {
     return file
   }
 
+  /// Shows what a server does, until its last event; gives how the file was made.
+  func follow(
+    _ events: AsyncThrowingStream<EventRecord, any Error>, isShown: Bool
+  ) async throws -> Recipe? {
+    var recipe: Recipe?
+    do {
+      for try await record in events {
+        if record.event == "wrote" {
+          recipe = record.recipe
+          if !isShown { continue }
+        }
+        if let data = record.preview.flatMap({ Data(base64Encoded: $0) }) {
+          try show(preview: data)
+        }
+        if style == .json { output(record.json) } else { show(record) }
+      }
+      // A stream that is cancelled just ends.
+      try Task.checkCancellation()
+    } catch {
+      endBar()
+      throw error
+    }
+    endBar()
+    return recipe
+  }
+
+  private func show(_ record: EventRecord) {
+    let name = ["copying": "copied", "encoding": "encoded", "decoding": "frame"][record.event]
+    if let plan = record.plan, style != .quiet { note(plan.summary) }
+    if record.event == "warning", let text = record.message { note("warning: \(text)") }
+    if let step = record.step, let steps = record.steps {
+      let windows = record.windows ?? 1
+      let window = windows > 1 ? " window \(record.window ?? 1)/\(windows)" : ""
+      progress("step\(window)", step, of: steps, secondsLeft: record.secondsLeft)
+    }
+    if let name, let done = record.frames, let count = record.framesInAll {
+      progress(name, done, of: count)
+    }
+    if record.event == "wrote", let path = record.path {
+      let isSampled = record.recipe?.composition.shots.isEmpty == false
+      wrote(path, seed: isSampled ? record.recipe?.settings.seed : nil)
+    }
+  }
+
+  /// Takes the picture of a preview, frames side by side, as a server sends it.
+  private func show(preview png: Data) throws {
+    guard showsPreviews else { return }
+    let file = FileManager.default.temporaryDirectory
+      .appendingPathComponent("kino-\(UUID().uuidString).png")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try png.write(to: file)
+    let frame = try Frame.read(file.path)
+    show(preview: Clip(frames: [frame], framesPerSecond: 1))
+  }
+
   private func show(_ event: GenerationEvent) {
     if style == .json { return output(EventRecord(event).json) }
     switch event {

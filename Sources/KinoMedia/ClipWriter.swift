@@ -24,6 +24,7 @@ public final class ClipWriter {
   /// The number of frames appended so far.
   public private(set) var frameCount = 0
 
+  private let mark: String?
   private let file: AtomicFile
   private var sink: (any FrameSink)?
 
@@ -48,6 +49,7 @@ public final class ClipWriter {
     }
     self.path = path
     self.size = size
+    mark = options.mark
     let format = try MediaFormat(path: path)
     file = try AtomicFile(path: path, overwrite: options.overwrite)
     switch format {
@@ -77,7 +79,8 @@ public final class ClipWriter {
         .invalidFrame, path: path,
         details: "Frame \(frameCount) is \(frame.size), expected \(size); resize it first.")
     }
-    try closingOnError { try sink.append(frame) }
+    let marked = mark.map { PixelFont.marked(frame, $0) } ?? frame
+    try closingOnError { try sink.append(marked) }
     frameCount += 1
   }
 

@@ -25,6 +25,19 @@ enum PixelFont {
     }
   }
 
+  /// Returns a frame with a text in its lower right corner, white over black, a fortieth of its height.
+  static func marked(_ frame: Frame, _ text: String) -> Frame {
+    var marked = frame
+    let scale = max(1, frame.height / 320)
+    let (x, y) = (
+      max(0, frame.width - width(of: text, scale: scale) - 3 * scale),
+      max(0, frame.height - (cell.height + 1) * scale)
+    )
+    draw(text, on: &marked, x: x + scale, y: y + scale, scale: scale, color: .black)
+    draw(text, on: &marked, x: x, y: y, scale: scale)
+    return marked
+  }
+
   /// The seven rows of a character, a byte each from the top, five bits each from the left.
   static func glyph(_ character: Character) -> UInt64 {
     glyphs[character] ?? glyphs[lookalikes[character] ?? "\u{0}"] ?? 0x1f_11_11_11_11_11_1f

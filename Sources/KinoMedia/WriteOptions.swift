@@ -20,11 +20,13 @@ public struct WriteOptions: Hashable, Sendable {
   /// file has any, no track is written. Pieces that overlap are added. Sound fades in and out within
   /// 5 ms at cuts, where a piece does not go on as it does in its file.
   public var sound: [SoundPiece]
+  /// A short text drawn into the lower right corner of every frame, to be seen; ASCII or Cyrillic.
+  public var mark: String?
 
   /// Creates options. Out-of-range numbers are reported when the writer is created.
   public init(
     crf: Double = 18, quality: Int = 90, overwrite: Bool = false, recipe: String? = nil,
-    title: String? = nil, sound: [SoundPiece] = []
+    title: String? = nil, sound: [SoundPiece] = [], mark: String? = nil
   ) {
     self.crf = crf
     self.quality = quality
@@ -32,6 +34,7 @@ public struct WriteOptions: Hashable, Sendable {
     self.recipe = recipe
     self.title = title
     self.sound = sound
+    self.mark = mark
   }
 
   func validate() throws {

@@ -13,7 +13,7 @@ public enum Limits {
   /// The rates of a clip.
   public static let framesPerSecond = 1.0...120.0
   /// The longest prompt in characters.
-  public static let promptLength = 10_000
+  public static let promptLength = 32_000
 
   /// Whether a size is within the bounds.
   static func allows(_ size: FrameSize, isPicture: Bool) -> Bool {

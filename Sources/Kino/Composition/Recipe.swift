@@ -39,6 +39,14 @@ public struct Recipe: Hashable, Sendable {
     self.sources = sources
   }
 
+  /// Calls sources by other names.
+  mutating func rename(_ names: [String: String]) {
+    guard !names.isEmpty else { return }
+    composition = composition.replacingPaths { names[$0] ?? $0 }
+    let pairs = sources.map { (names[$0.key] ?? $0.key, $0.value) }
+    sources = Dictionary(pairs) { first, _ in first }
+  }
+
   /// Reads the recipe of a file that Kino made; `nil` if the text is none.
   public init?(json: String) {
     guard let recipe = try? JSONDecoder().decode(Recipe.self, from: Data(json.utf8)) else {

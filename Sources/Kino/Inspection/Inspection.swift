@@ -34,6 +34,14 @@ public struct Inspection: Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether it is a clip or a picture.
+  public var isMedia: Bool {
+    facts.contains { $0.name == "kind" && ["clip", "picture"].contains($0.value.stringValue) }
+  }
+
+  /// Adds what was found out elsewhere.
+  public mutating func add(_ others: [Fact]) { facts += others }
+
   /// One line per fact.
   public var description: String {
     facts.map { "\($0.name.replacing("_", with: " ")): \(Self.text($0.value))" }

@@ -6,10 +6,12 @@ internal import KinoWeights
 extension Plan {
   /// Estimates a composition without doing any of it; times are filled in by ``timed(by:isMeasured:)``.
   init(_ work: ResolvedComposition, model: Model, keepsFrames: Bool) throws {
+    (size, frames) = (work.size.description, work.frameCount)
+    framesPerSecond = work.framesPerSecond
     let settings = work.sampling
     let branches = settings.guidanceScale == 1 ? 1 : 2
     let width = settings.precision.computeType.byteCount
-    var (tokens, windows, largest, frames, latents) = (0, 0, 0, 0, 0)
+    var (tokens, windows, largest, made, latents) = (0, 0, 0, 0, 0)
     (samplingOperations, decodingOperations) = (0, 0)
     decodingBytes = 0
     for shot in work.shots {
@@ -29,11 +31,11 @@ extension Plan {
             latentFrames: min(chunk, pass.shape.frames), height: pass.shape.height,
             width: pass.shape.width, bytesPerNumber: width))
       }
-      frames += shot.canvasFrameCount
+      made += shot.canvasFrameCount
     }
     (tokenCount, windowCount, tokensPerWindow) = (tokens, windows, largest)
     canvasSize = work.canvasSize.description
-    canvasFrames = frames
+    canvasFrames = made
     weightBytes = work.shots.isEmpty ? 0 : model.weightBytes(settings.precision)
     activationBytes =
       model.transformer.activationBytes(

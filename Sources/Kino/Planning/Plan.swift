@@ -1,5 +1,11 @@
 /// What a piece of work takes, known before it starts.
 public struct Plan: Codable, Hashable, Sendable {
+  /// The size of the result.
+  public var size: String
+  /// Frames of the result.
+  public var frames: Int
+  /// The rate of the result.
+  public var framesPerSecond: Double
   /// Tokens of the whole canvas.
   public var tokenCount: Int
   /// Windows the canvas is made in.
@@ -41,6 +47,8 @@ public struct Plan: Codable, Hashable, Sendable {
   static let programBytes = 200_000_000
 
   enum CodingKeys: String, CodingKey {
+    case size, frames
+    case framesPerSecond = "frames_per_second"
     case tokenCount = "tokens"
     case windowCount = "windows"
     case tokensPerWindow = "tokens_per_window"

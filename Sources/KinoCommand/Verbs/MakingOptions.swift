@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Kino
+import KinoProvenance
 
 /// Where the result of a verb goes, and how it is shown while it is made.
 struct MakingOptions: ParsableArguments {
@@ -10,6 +11,8 @@ struct MakingOptions: ParsableArguments {
   var count = 1
   @Option(help: "Write a small picture of what is being sampled, a .png or .jpg, at every step.")
   var preview: String?
+  @Option(help: "Draw this short text into the corner of every frame, such as AI.")
+  var mark: String?
   @Flag(help: "Go on with what an earlier try at the same file left unfinished.")
   var resume = false
   @OptionGroup var output: OutputOptions
@@ -26,12 +29,16 @@ struct MakingOptions: ParsableArguments {
 
   /// Makes a composition into a file, or several.
   func make(
-    _ composition: Composition, _ settings: SamplingSettings, stem: String, on studio: Studio
+    _ composition: Composition, _ settings: SamplingSettings, stem: String, on workplace: Workplace
   ) async throws {
+    if resume, case .server = workplace {
+      throw ValidationError("--resume is of this machine; a server goes on by itself.")
+    }
     let options = WriteOptions(overwrite: output.overwrite)
     let pictures = [sheet, preview].compactMap(\.self)
     for picture in pictures { try ContactSheet.check(picture, options) }
     let display = ProgressDisplay(output.display, preview: preview)
+    let signer = try FileSigner(environment: ProcessInfo.processInfo.environment)
     var settings = settings
     settings.previewInterval = display.showsPreviews ? 1 : 0
     let first = settings.seed ?? (count > 1 ? UInt64.random(in: 0..<1 << 32) : nil)
@@ -41,11 +48,14 @@ struct MakingOptions: ParsableArguments {
       let target = try Target(
         output.output, composition, stem: stem, index: count > 1 ? index : nil)
       try target.requireOthers(pictures)
-      let events = studio.events(
-        of: composition, settings, writingTo: target.path, options, resumes: resume)
-      guard let file = try await display.follow(events, isShown: !target.isStream) else { continue }
+      let made = try await workplace.make(
+        composition, settings, writingTo: target.path,
+        WriteOptions(overwrite: output.overwrite, mark: mark), resumes: resume, on: display,
+        isShown: !target.isStream)
+      guard let made else { continue }
+      try signer?.sign(URL(fileURLWithPath: target.path), .init(made.recipe))
       try target.deliver()
-      rows.append(.init(file.highlights, label: label(file.recipe)))
+      rows.append(.init(made.highlights, label: label(made.recipe)))
     }
     if let sheet, !rows.isEmpty {
       try ContactSheet(rows: rows).render().write(to: sheet, options)

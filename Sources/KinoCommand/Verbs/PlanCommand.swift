@@ -21,6 +21,6 @@ struct PlanVerb<Arguments: VerbArguments>: AsyncParsableCommand {
     let (composition, warnings) = try await arguments.complete()
     for warning in warnings { display.warn(warning) }
     display.show(
-      try await arguments.shared.model.studio().plan(composition, arguments.shared.settings))
+      try await arguments.shared.workplace().plan(composition, arguments.shared.settings))
   }
 }

@@ -49,6 +49,7 @@ struct SharedOptions: ParsableArguments {
   var expand = false
   @OptionGroup var sampling: SamplingOptions
   @OptionGroup var model: ModelOptions
+  @OptionGroup var place: ServerOption
 
   var settings: SamplingSettings {
     var settings = sampling.settings
@@ -72,7 +73,7 @@ struct MakeVerb<Arguments: VerbArguments>: AsyncParsableCommand {
     for warning in warnings { display.warn(warning) }
     try await making.make(
       composition, arguments.shared.settings, stem: arguments.stem,
-      on: try await arguments.shared.model.studio())
+      on: try await arguments.shared.workplace())
   }
 }
 
