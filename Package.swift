@@ -173,8 +173,9 @@ let package = Package(
       dependencies: [
         "KinoServer", "Kino", "KinoMedia", "KinoTensor", "KinoWeights", "KinoTestSupport",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
-        .product(name: "Hummingbird", package: "hummingbird"),
-        .product(name: "HummingbirdTesting", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
       ]),
     // Depends on the program, which its tests run.
     .testTarget(

@@ -1,5 +1,8 @@
 import Foundation
 import Kino
+import KinoMedia
+import KinoTestSupport
+import NIOHTTP1
 import Testing
 
 @testable import KinoServer

@@ -3,7 +3,9 @@ import Crypto
 import Foundation
 import Kino
 import KinoMedia
+import KinoTestSupport
 import NIOCore
+import NIOHTTP1
 import Testing
 
 @testable import KinoServer

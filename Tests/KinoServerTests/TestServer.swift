@@ -16,7 +16,6 @@ final class TestServer: Sendable {
   let data: URL
   let address: String
   private let work: Task<Void, any Error>
-  private let client = HTTPClient(eventLoopGroupProvider: .singleton)
 
   struct Answer {
     let status: Int
@@ -59,11 +58,12 @@ final class TestServer: Sendable {
     address = try #require(await addresses.next()).absoluteString
   }
 
+  deinit { work.cancel() }
+
   /// Stops the server as Ctrl-C does.
   func stop() async throws {
     work.cancel()
     _ = await work.result
-    try await client.shutdown()
   }
 
   func send(
@@ -78,7 +78,7 @@ final class TestServer: Sendable {
     }
     if let body { request.body = .bytes(body) }
     for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
-    let response = try await client.execute(request, timeout: .minutes(4))
+    let response = try await HTTPClient.shared.execute(request, timeout: .minutes(4))
     let data = Data(try await response.body.collect(upTo: 1 << 28).readableBytesView)
     return Answer(status: Int(response.status.code), headers: response.headers, data: data)
   }
@@ -111,7 +111,9 @@ final class TestServer: Sendable {
     while true {
       let answer = try await send(.GET, "/v1/videos/\(id)")
       let status = answer.json["status"] as? String
-      if answer.status != 200 || status == "completed" || status == "failed" { return answer }
+      if answer.status != 200 || id.isEmpty || status == "completed" || status == "failed" {
+        return answer
+      }
       try await Task.sleep(for: .milliseconds(50))
     }
   }
@@ -138,8 +140,12 @@ final class TestServer: Sendable {
 }
 
 /// A request for a video that is soon made.
-let quick: [String: Any] = ["prompt": "a red ball", "steps": 2, "frames": 9, "precision": "f32"]
+var quick: [String: Any] {
+  ["prompt": "a red ball", "steps": 2, "frames": 9, "precision": "f32"]
+}
 /// A request for a video that is never made within a test.
-let endless: [String: Any] = [
-  "prompt": "a red ball", "steps": 1000, "seconds": 60, "size": "352x352", "precision": "f32",
-]
+var endless: [String: Any] {
+  [
+    "prompt": "a red ball", "steps": 1000, "seconds": 60, "size": "352x352", "precision": "f32",
+  ]
+}

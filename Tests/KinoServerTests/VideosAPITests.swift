@@ -1,5 +1,8 @@
 import Foundation
+import Kino
 import KinoMedia
+import KinoTestSupport
+import NIOHTTP1
 import Testing
 
 @testable import KinoServer
@@ -110,6 +113,10 @@ import Testing
       let done = try await server.finished(made.id)
       #expect(done.json["status"] as? String == "completed", "\(path) \(done.json)")
     }
+    let short = try await server.send(
+      .POST, "/v1/videos/edits", json: ["prompt": "x", "video": video, "from": 99])
+    #expect(short.status == 400, "\(short.json)")
+    #expect(!String(decoding: short.data, as: UTF8.self).contains(server.folder.url.path))
     // As OpenAI's own client sends them: nested names in brackets.
     let extended = try await server.send(
       .POST, "/v1/videos/extensions",

@@ -154,8 +154,19 @@ actor JobRunner {
 
   /// Makes the file of a job, and its small pictures. What an earlier try left is gone on with.
   private nonisolated func make(_ job: Job) async throws {
-    let target = folder.result(job.id, job.format)
     let (composition, names) = try await sources.opened(job.composition, owner: job.owner)
+    do {
+      try await make(job, composition, names)
+    } catch let error where !(error is CancellationError) {
+      logger.debug("job \(job.id): \(error)")
+      throw APIError(error).calling(names)
+    }
+  }
+
+  private nonisolated func make(
+    _ job: Job, _ composition: Composition, _ names: [String: String]
+  ) async throws {
+    let target = folder.result(job.id, job.format)
     if !FileManager.default.fileExists(atPath: target.path) {
       let studio = try await shelf.renderer(job.model)
       do {

@@ -53,6 +53,14 @@ struct APIError: Error, HTTPResponseError {
     }
   }
 
+  /// The same, with sources by the names that clients know: where files lie is the server's own business.
+  func calling(_ names: [String: String]) -> APIError {
+    let words = names.reduce(message) { $0.replacingOccurrences(of: $1.key, with: $1.value) }
+    var other = APIError(status, code, words, parameter: parameter)
+    other.retryAfter = retryAfter
+    return other
+  }
+
   private static func parameter(of error: StudioError) -> String? {
     switch error.code {
     case .invalidPrompt: "prompt"

@@ -80,8 +80,7 @@ struct API: Sendable {
   /// Takes jobs in, or plans them.
   func submit(_ request: VideoRequest, owner: String) async throws -> Response {
     let model = try shelf.name(request.model)
-    let (opened, _) = try await sources.opened(request.composition, owner: owner)
-    let plan = try await shelf.planner(model).plan(opened, request.settings)
+    let plan = try await plan(request.composition, request.settings, model: model, owner: owner)
     if request.isDryRun { return try Response.json(PlanObject(model: model, plan: plan)) }
     let isPicture = plan.frames == 1
     guard isPicture || !["png", "jpg"].contains(request.format) else {
@@ -107,6 +106,18 @@ struct API: Sendable {
     var response = try Response.json(object(first))
     response.headers[Self.pollAfter] = "\(pollMilliseconds(first))"
     return response
+  }
+
+  /// Plans a composition of ids.
+  func plan(
+    _ composition: Composition, _ settings: SamplingSettings, model: String, owner: String
+  ) async throws -> Plan {
+    let (opened, names) = try await sources.opened(composition, owner: owner)
+    do {
+      return try await shelf.planner(model).plan(opened, settings)
+    } catch {
+      throw APIError(error).calling(names)
+    }
   }
 
   func object(_ job: Job) -> VideoObject {

@@ -7,6 +7,7 @@ import KinoMedia
 struct VerbFields {
   let fields: Fields
   let sources: SourceFields
+  let shelf: ModelShelf
 
   /// The fields that each verb's route has beside those of all; `nil` for verbs without a route.
   static func names(_ verb: Verb) -> Set<String> {
@@ -102,14 +103,19 @@ struct VerbFields {
       shot.guides.append(Guide(MediaPart(first), at: 0))
     }
     if let last = try await sources.source("last_frame", needsPicture: true) {
-      guard let seconds else {
-        throw APIError(
-          .badRequest, "missing_parameter", "'seconds' is missing: say when 'last_frame' is shown.",
-          parameter: "seconds")
-      }
-      shot.guides.append(Guide(MediaPart(last), at: max(0, seconds - 0.05)))
+      shot.guides.append(Guide(MediaPart(last), at: try await lastTime(of: shot)))
     }
     return Composition(verb, timeline: [.shot(shot)])
+  }
+
+  /// When the last frame of a shot is shown, which depends on the model's rate.
+  private func lastTime(of shot: Shot) async throws -> Double {
+    var plain = Composition(.generate, timeline: [.shot(shot)])
+    plain.updateShots { $0.guides = [] }
+    plain.framesPerSecond = try fields.text("fps").flatMap { FrameRate($0)?.framesPerSecond }
+    let planner = try await shelf.planner(try shelf.name(try fields.text("model")))
+    let plan = try await planner.plan(plain)
+    return Double(plan.frames - 1) / plan.framesPerSecond
   }
 
   private func storyboard() throws -> Composition {

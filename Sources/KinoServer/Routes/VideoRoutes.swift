@@ -55,7 +55,9 @@ extension API {
     let fields = try await request.fields(limits, in: folder)
     let composition = try await VerbFields(
       fields: fields,
-      sources: SourceFields(fields: fields, owner: context.owner, shelf: sources, remote: remote)
+      sources: SourceFields(
+        fields: fields, owner: context.owner, shelf: sources, remote: remote),
+      shelf: shelf
     ).composition(verb)
     let video = try VideoRequest(composition, fields, shelf: shelf)
     return try await submit(video, owner: context.owner)
@@ -159,8 +161,9 @@ extension API {
     wanted.settings.guidanceScale = guidance ?? wanted.settings.guidanceScale
     let isOther = wanted != original
     if isOther {
-      let (opened, _) = try await sources.opened(wanted.composition, owner: context.owner)
-      wanted.warnings = try await shelf.planner(wanted.model).plan(opened, wanted.settings).warnings
+      wanted.warnings = try await plan(
+        wanted.composition, wanted.settings, model: wanted.model, owner: context.owner
+      ).warnings
     }
     let changed = wanted
     let states: Set<JobStatus> =

@@ -60,7 +60,7 @@ public struct KeyRing: Sendable {
 
   /// All keys, oldest first.
   public func entries() async throws -> [Entry] {
-    try await store.database.read { try Key.order(Column("createdAt"), Column("id")).fetchAll($0) }
+    try await store.database.read { try Key.order(Column.rowID).fetchAll($0) }
       .map { Entry(id: $0.id, name: $0.name, createdAt: $0.createdAt, revokedAt: $0.revokedAt) }
   }
 

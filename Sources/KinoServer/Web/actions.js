@@ -13,18 +13,20 @@ export class Actions {
 
   constructor(page) { this.page = page; }
 
-  begin(verb, video, fields) {
+  begin(verb, video, fields = {}) {
     this.page.show("make");
-    this.page.composer.begin(verb, sourceOf(video), fields);
+    this.page.composer.begin(verb, sourceOf(video), { prompt: video.prompt ?? "", ...fields });
   }
 
-  remix(video) { this.begin("remix", video, { prompt: video.prompt ?? "" }); }
+  remix(video) { this.begin("remix", video); }
 
   connect(video) {
     const { composer } = this.page;
     const isSecond = composer.verb === "connect" && composer.keptSources.first
       && composer.keptSources.first.id !== video.id;
-    this.begin("connect", video, { param: isSecond ? "second" : "first" });
+    this.begin("connect", video, {
+      param: isSecond ? "second" : "first", prompt: isSecond ? composer.prompt.value : "",
+    });
   }
 
   addToTimeline(video, range) {
@@ -53,9 +55,13 @@ export class Actions {
     });
   }
 
-  remove(video) {
-    store.doom(video.id, 7, complain);
-    notify("Deleted.", { action: "Undo", act: () => store.keep(video.id), seconds: 7 });
+  remove(...videos) {
+    for (const { id } of videos) store.doom(id, 7, complain);
+    const words = videos.length > 1 ? `${videos.length} deleted.` : "Deleted.";
+    announce(words);
+    notify(words, {
+      action: "Undo", seconds: 7, act: () => videos.forEach(({ id }) => store.keep(id)),
+    });
   }
 
   cancel(video) { return attempt(() => store.cancel(video.id)); }

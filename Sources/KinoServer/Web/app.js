@@ -105,14 +105,21 @@ class Page {
 
   #keys() {
     return {
-      "mod+enter": () => this.#form.make(), "?": () => showKeys(), "1": () => this.show("make"),
-      "2": () => this.show("timeline"), "3": () => this.show("storyboard"),
+      "mod+enter": () => this.#make(), "mod+shift+enter": () => this.#make(true),
+      "?": () => showKeys(), "1": () => this.show("make"), "2": () => this.show("timeline"), "3": () => this.show("storyboard"),
       "/": () => {
         this.show("make");
         this.composer.focus();
       },
       escape: () => this.#escape(),
     };
+  }
+
+  #make(isFirst) {
+    const focused = document.activeElement;
+    // What is being typed counts too.
+    if (focused?.matches("input, textarea")) focused.dispatchEvent(new Event("change", { bubbles: true }));
+    this.#form.make(isFirst);
   }
 
   #viewKeys() {
@@ -179,7 +186,7 @@ class Page {
     return attempt(async () => {
       const recipe = await readRecipe(file);
       if (recipe) await this.actions.restoreFile(recipe, file.name);
-      else notify(`${file.name} has no recipe of Kino's. Drop it on a form's place for a clip or picture to use it.`);
+      else notify(`${file.name} has no recipe of Kino's. To use it, drop it on a form's place for a clip.`);
     });
   }
 }

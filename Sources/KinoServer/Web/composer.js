@@ -24,10 +24,13 @@ export class Composer {
     this.to = number({ placeholder: "end" });
     this.loop = check({ param: "loop", label: "Ends where it begins" });
     this.side = "after";
+    // A length that suits one verb would surprise in another.
+    this.lengths = kept.lengths ?? {};
     this.slots = new Map();
     this.maskRow = h("div", { class: "field", data: { param: "mask" } });
     this.body = h("div", { class: "composer-body" });
-    this.bar = new MakeBar({ root, request: () => this.request() });
+    this.bar = new MakeBar({ root, request: () => this.request(), made: () => this.#remember() });
+    this.prompt.addEventListener("keydown", (event) => this.#recall(event));
     root.append(this.body, this.bar.element);
     root.addEventListener("input", () => this.#changed());
     this.#fill(kept);
@@ -131,7 +134,7 @@ export class Composer {
       verb: this.verb, prompt: this.prompt.value, seconds: this.seconds.value, side: this.side,
       strength: this.strength.value, from: this.from.value, to: this.to.value,
       loop: this.loop.querySelector("input").checked, mask: this.mask, sources: this.keptSources,
-      settings: this.settings.values,
+      settings: this.settings.values, lengths: this.lengths,
     };
   }
 
@@ -146,14 +149,34 @@ export class Composer {
     });
   }
 
+  // MARK: Prompts made before
+
+  #remember() {
+    const prompt = this.prompt.value.trim();
+    const others = saved("prompts", []).filter((other) => other !== prompt);
+    if (prompt) save("prompts", [prompt, ...others].slice(0, 50));
+    this.recalled = -1;
+  }
+
+  #recall(event) {
+    const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (!by || !event.altKey) return;
+    event.preventDefault();
+    const prompts = saved("prompts", []);
+    this.recalled = Math.max(0, Math.min(prompts.length - 1, (this.recalled ?? -1) + by));
+    if (!prompts.length) return;
+    this.prompt.value = prompts[this.recalled];
+    this.#changed();
+  }
+
   // MARK: What others do with it
 
   choose(verb) {
     if (verb !== this.verb) {
       this.strength.value = verbs[verb].strength ?? 0.6;
-      if (verbs[verb].seconds && !verbs[verb].seconds.endsWith("?") && !this.seconds.value) {
-        this.seconds.value = "1";
-      }
+      this.lengths[this.verb] = this.seconds.value;
+      const isNeeded = verbs[verb].seconds && !verbs[verb].seconds.endsWith("?");
+      this.seconds.value = this.lengths[verb] || (isNeeded ? "1" : "");
     }
     const hadFocus = this.body.contains(document.activeElement)
       && document.activeElement.name === "verb";
@@ -187,5 +210,5 @@ export class Composer {
     this.prompt.select();
   }
 
-  make() { return this.bar.make(); }
+  make(isFirst) { return this.bar.make(isFirst); }
 }

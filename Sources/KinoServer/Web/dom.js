@@ -49,6 +49,12 @@ export function button({ label, text, symbol, kind = "", keys, disabled, pressed
     symbol ? icon(symbol) : null, text ? h("span", {}, text) : null);
 }
 
+/// A name that nothing else has. Browsers offer `randomUUID` to encrypted pages only, which a server in the
+/// next room rarely has.
+export function uniqueName() {
+  return [...crypto.getRandomValues(new Uint32Array(3))].map((part) => part.toString(36)).join("");
+}
+
 /// Puts `wanted` into `parent` in order, moving only what is elsewhere, so that focus stays.
 export function arrange(parent, wanted) {
   const keep = new Set(wanted);
@@ -70,16 +76,20 @@ export function debounced(milliseconds, act) {
 export const wantsLessMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /// A dialog of the page's own kind: closes by Esc and its button, removed when closed.
-export function dialog({ title, kind = "", closed }, ...children) {
-  const heading = h("h2", { id: `dialog-${crypto.randomUUID()}` }, title);
+///
+/// `beside` stands at the right of its title; `closed` is called at its end.
+export function dialog({ title, kind = "", beside = [], closed }, ...children) {
+  const heading = h("h2", { id: `dialog-${uniqueName()}` }, title);
   const element = h(
     "dialog", { class: `dialog ${kind}`, "aria-labelledby": heading.id },
     h(
-      "div", { class: "dialog-head" }, heading,
+      "div", { class: "dialog-head" }, heading, ...beside,
       button({ label: "Close", symbol: "close", kind: "quiet", keys: "Esc" }, () => element.close())),
     ...children);
   element.addEventListener("close", () => {
+    bringMessages(document.body);
     element.remove();
+    bringMessages([...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body);
     closed?.();
   });
   element.addEventListener("click", (event) => {
@@ -87,5 +97,13 @@ export function dialog({ title, kind = "", closed }, ...children) {
   });
   document.body.append(element);
   element.showModal();
+  // What was only said in passing would cover what opens.
+  for (const note of document.querySelectorAll(".notice:not(.is-error, .has-action)")) note.remove();
+  bringMessages(element);
   return element;
+}
+
+/// While a dialog is open nothing outside it can be read or pressed, so messages are inside it.
+function bringMessages(place) {
+  place.append(document.getElementById("notices"), document.getElementById("announcer"));
 }

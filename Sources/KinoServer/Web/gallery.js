@@ -4,7 +4,7 @@ import { arrange, button, h, icon, wantsLessMotion } from "./dom.js";
 import { choices, input } from "./fields.js";
 import { aspect, madeBy, seconds, titleOf } from "./format.js";
 import { attempt } from "./notice.js";
-import { dragType } from "./sources.js";
+import { dragType, isPicture } from "./sources.js";
 import { save, saved, store } from "./store.js";
 
 const filters = [["all", "All"], ["starred", "Starred"], ["clips", "Clips"], ["pictures", "Pictures"]];
@@ -20,7 +20,8 @@ export class Gallery {
     viewer.closed = (video) => this.#focus(video.id);
     this.filter = saved("filter", "all");
     this.search = input({
-      type: "search", autocomplete: null, placeholder: "Search prompts", "aria-label": "Search prompts", class: "search",
+      type: "search", autocomplete: null, placeholder: "Search prompts",
+      "aria-label": "Search prompts", class: "search",
       on: { input: () => this.render() },
     });
     this.grid = h("ul", { class: "grid", "aria-label": "Gallery" });
@@ -47,7 +48,7 @@ export class Gallery {
   get shown() {
     const words = this.search.value.trim().toLowerCase();
     return store.finished.filter((video) => {
-      const isClip = Number(video.seconds) > 0;
+      const isClip = !isPicture(video);
       return (this.filter !== "starred" || video.kino.starred) && (this.filter !== "clips" || isClip)
         && (this.filter !== "pictures" || !isClip)
         && (!words || (video.prompt ?? "").toLowerCase().includes(words));
@@ -85,18 +86,19 @@ export class Gallery {
   #card(video) {
     const known = this.#cards.get(video.id);
     if (known) return known;
-    const card = h("li", { class: "card", data: { id: video.id }, style: { "--aspect": aspect(video.size) } });
+    const style = { "--aspect": aspect(video.size) };
+    const card = h("li", { class: "card", data: { id: video.id }, style });
     const star = button(
       {
         label: "Star", symbol: "star", keys: "S", pressed: video.kino.starred, kind: "overlay star",
         tabindex: "-1",
       }, () => this.actions.star(store.videos.get(video.id)));
-    const length = Number(video.seconds) ? seconds(video.seconds) : null;
+    const length = isPicture(video) ? null : seconds(video.seconds);
     const title = titleOf(video);
     card.append(
       h(
         "button", {
-          type: "button", class: "card-open", tabindex: "-1", draggable: "true",
+          type: "button", class: "card-open", tabindex: "-1", draggable: "true", "data-plays": true,
           "aria-label": `${title}. ${[madeBy(video.kino.verb), length].filter(Boolean).join(", ")}`,
           on: {
             click: () => this.viewer.open(store.videos.get(video.id)),
@@ -115,7 +117,7 @@ export class Gallery {
   }
 
   #playOnHover(card, video) {
-    if (!Number(video.seconds) || isAnimation(video)) return;
+    if (isPicture(video) || isAnimation(video)) return;
     let timer = 0;
     const open = card.querySelector(".card-open");
     const stop = () => {
@@ -133,10 +135,18 @@ export class Gallery {
 
   #play(open, video) {
     if (open.querySelector("video")) return;
-    const moving = h("video", { src: contentOf(video.id), loop: true, playsinline: true, "aria-hidden": "true" });
+    const moving = h(
+      "video", { src: contentOf(video.id), loop: true, playsinline: true, "aria-hidden": "true" });
     moving.muted = true;
     open.append(moving);
     moving.play().catch(() => {});
+  }
+
+  #togglePlay(video) {
+    const open = this.#cards.get(video.id).querySelector(".card-open");
+    const moving = open.querySelector("video");
+    if (moving) moving.remove();
+    else if (!isPicture(video) && !isAnimation(video)) this.#play(open, video);
   }
 
   #update(id) {
@@ -200,8 +210,10 @@ export class Gallery {
     const walk = (way) => () => this.#walk(way);
     return {
       left: walk("left"), right: walk("right"), up: walk("up"), down: walk("down"), home: walk("home"),
-      end: walk("end"), r: act((video) => this.actions.remix(video)), s: act((video) => this.actions.star(video)),
+      end: walk("end"), r: act((video) => this.actions.remix(video)),
+      s: act((video) => this.actions.star(video)),
       ".": act((video) => this.actions.star(video)), c: act((video) => this.actions.mark(video)),
+      space: act((video) => this.#togglePlay(video)),
       t: act((video) => this.actions.addToTimeline(video)), delete: act((video) => this.actions.remove(video)),
     };
   }

@@ -13,18 +13,20 @@ export class Inspector {
     const { item, index } = this.timeline;
     // Fields stay while they are typed in.
     if (this.shown === item?.key && this.element.contains(document.activeElement)) {
-      this.#refresh(item);
+      this.#refresh(item, index);
       return;
     }
     this.shown = item?.key;
     this.element.replaceChildren(...(item ? this.#fields(item, index) : [
       h("h2", {}, "Timeline"),
       h("p", { class: "hint" },
-        "Put clips in a row. A gap between two is filled with new frames that lead from one to the other; cards are new scenes."),
+        "Put clips in a row. A gap between two is filled with new frames that lead from one to the other. "
+        + "Cards are new scenes."),
     ]));
   }
 
-  #refresh(item) {
+  #refresh(item, index) {
+    this.element.querySelector("h2").textContent = this.#title(item, index);
     if (item.kind !== "clip") return;
     for (const name of ["in", "out"]) {
       if (this[name] && this[name] !== document.activeElement) this[name].value = plain(item[name], 3);
@@ -35,7 +37,7 @@ export class Inspector {
     return [
       h(
         "div", { class: "panel-head" },
-        h("h2", {}, `${item.kind === "clip" ? "Clip" : "New frames"} ${index + 1}`),
+        h("h2", {}, this.#title(item, index)),
         button({ label: "Move left", symbol: "left", keys: "Alt \u2190", kind: "quiet small" },
           () => this.timeline.move(this.timeline.index, this.timeline.index - 1)),
         button({ label: "Move right", symbol: "right", keys: "Alt \u2192", kind: "quiet small" },
@@ -46,7 +48,10 @@ export class Inspector {
     ];
   }
 
+  #title(item, index) { return `${item.kind === "clip" ? "Clip" : "New frames"} ${index + 1}`; }
+
   #set(item, name, value) {
+    if (item[name] === value) return;
     this.timeline.change(() => { item[name] = value; });
   }
 

@@ -29,9 +29,13 @@ const isText = (element) =>
   element.matches("textarea, select, [contenteditable]")
   || element.matches("input") && !["radio", "checkbox", "range", "file"].includes(element.type);
 
+/// Whether space plays what a button stands for, instead of pressing it; Enter does that.
+const playsBySpace = (element) => element.matches("[data-plays]");
+
 /// Whether a control makes its own use of a key.
 function isTaken(element, name) {
   if (isText(element)) return true;
+  if (name === "space" && playsBySpace(element)) return false;
   const isPressed = element.matches("button, summary, a, input[type=checkbox], input[type=radio]");
   if (isPressed && ["space", "enter"].includes(name)) return true;
   const isWalked = element.matches("input[type=radio], input[type=range], [role=slider], canvas");
@@ -39,11 +43,16 @@ function isTaken(element, name) {
 }
 
 export function startKeys(global) {
+  // Some browsers press a button when the key comes up.
+  addEventListener("keyup", (event) => {
+    const isPlayer = event.target instanceof Element && playsBySpace(event.target);
+    if (event.key === " " && isPlayer) event.preventDefault();
+  });
   addEventListener("keydown", (event) => {
     const open = [...document.querySelectorAll("dialog[open]")].at(-1);
     const map = open ? ofDialogs.get(open) ?? {} : { ...global, ...ofView() };
     const name = nameOf(event);
-    const isGlobal = name === "mod+enter" || name === "escape";
+    const isGlobal = ["mod+enter", "mod+shift+enter", "escape"].includes(name);
     const target = event.target instanceof Element ? event.target : document.body;
     if (!isGlobal && isTaken(target, name)) return;
     if (isGlobal && name === "escape" && open) return;
@@ -56,7 +65,8 @@ export function startKeys(global) {
 
 const table = [
   ["Everywhere", [
-    ["Ctrl/\u2318 Enter", "Make what the form asks for"], ["Esc", "Close, leave a field, stop the clip being made"],
+    ["Ctrl/\u2318 Enter", "Make what the form asks for; with Shift, before all that waits"],
+    ["Esc", "Close, leave a field, stop the clip being made"], ["Alt \u2191 \u2193", "Prompts made before"],
     ["/", "Go to the prompt"], ["1 2 3", "Create, timeline, storyboard"], ["?", "Show these keys"],
   ]],
   ["Gallery", [

@@ -21,7 +21,7 @@ export class MakeBar {
     this.button.append(h("kbd", { "aria-hidden": "true" }, isApple ? "\u2318\u21b5" : "Ctrl \u21b5"));
     this.element = h(
       "div", { class: "makebar" },
-      h("div", { class: "makebar-words" }, this.plan, this.warnings, this.error), this.button);
+      h("div", { class: "makebar-remarks" }, this.error, this.warnings), this.plan, this.button);
     this.#askSoon = debounced(500, () => this.#ask());
     store.addEventListener("connection", () => store.isConnected && this.refresh());
   }
@@ -38,8 +38,10 @@ export class MakeBar {
     this.warnings.replaceChildren();
     if (missing) {
       this.plan.textContent = missing;
+      this.plan.classList.remove("is-stale");
       return;
     }
+    if (!this.plan.firstElementChild) this.plan.textContent = "Planning...";
     this.plan.classList.add("is-stale");
     this.#askSoon();
   }
@@ -64,22 +66,32 @@ export class MakeBar {
     this.plan.classList.remove("is-stale");
     const length = plan.frames === 1
       ? "one picture"
-      : `${plain(plan.frames / plan.frames_per_second)} s, ${plan.frames} frames`;
+      : `${plain(plan.frames / plan.frames_per_second)} s`;
     const time = plan.canvas_frames
       ? `${span(plan.fastest_seconds * count, plan.slowest_seconds * count)} to make, ` +
         bytes(plan.peak_bytes)
       : "nothing new to sample";
+    this.plan.title = `${plan.frames} frames, ${plain(plan.frames_per_second)} a second`;
     this.plan.replaceChildren(
       h("strong", {}, `${count > 1 ? `${count} times ` : ""}${dimensions(plan.size)}`),
       `, ${length}`, h("br"), time);
     this.warnings.replaceChildren(...warnings.map((words) => h("li", {}, words)));
   }
 
+  async #moveFirst(id) {
+    const first = store.waiting.find((other) => other.status === "queued");
+    // It may be its turn already.
+    if (first && first.id !== id && store.videos.get(id)?.status === "queued") {
+      await store.move(id, first.id).catch(() => {});
+    }
+  }
+
   #refuse(error, focus) {
     if (!showError(this.root, error, { focus })) this.error.textContent = error.message;
   }
 
-  async make() {
+  /// Makes it; `isFirst` puts it before all that wait.
+  async make(isFirst = false) {
     const { path, body, missing } = this.request();
     if (missing) {
       this.error.textContent = missing;
@@ -92,6 +104,7 @@ export class MakeBar {
       const video = await post(path, body);
       store.takeAnswer(video);
       if (body.n > 1) await store.reload();
+      if (isFirst) await this.#moveFirst(video.id);
       const place = store.waiting.findIndex((other) => other.id === video.id);
       const words = place > 0 ? `Queued, ${place} before it.` : "Being made.";
       announce(words);
@@ -105,4 +118,5 @@ export class MakeBar {
   }
 }
 
+// Where the key that commands have is another.
 const isApple = /Mac|iPhone|iPad/.test(navigator.platform);

@@ -48,7 +48,8 @@ class MaskPainter {
     // Drawn larger than it is, so that the brush is seen sharply.
     this.scale = Math.max(1, Math.round(800 / width));
     this.view = h("canvas", {
-      width: width * this.scale, height: height * this.scale, class: "mask-canvas", tabindex: "0", role: "application",
+      width: width * this.scale, height: height * this.scale, class: "mask-canvas", tabindex: "0",
+      role: "application",
       "aria-label":
         "Mask. Drag to paint. With the keyboard: arrows move the brush, space lowers and lifts it.",
     });
@@ -74,28 +75,33 @@ class MaskPainter {
         "div", { class: "dialog-foot" },
         h("p", { class: "hint" }, "Everything outside stays as it is, to the pixel."),
         button({ text: "Use mask", kind: "primary" }, async () => {
-          const blob = await new Promise((resolve) => this.mask.toBlob(resolve, "image/png"));
+          const blob = await this.#picture();
           const source = await attempt(() => uploadSource(blob, "mask.png"));
           if (!source) return;
           this.box.close();
           take(source);
         })));
-    this.#clear();
     this.#draw();
   }
 
-  get pen() { return this.mask.getContext("2d"); }
+  get pen() { return this.mask.getContext("2d", { willReadFrequently: true }); }
 
-  #clear() {
-    this.pen.fillStyle = "black";
+  #clear() { this.pen.clearRect(0, 0, this.mask.width, this.mask.height); }
+
+  #invert() {
+    this.pen.globalCompositeOperation = "source-out";
+    this.pen.fillStyle = "white";
     this.pen.fillRect(0, 0, this.mask.width, this.mask.height);
   }
 
-  #invert() {
-    this.pen.globalCompositeOperation = "difference";
-    this.pen.fillStyle = "white";
-    this.pen.fillRect(0, 0, this.mask.width, this.mask.height);
-    this.pen.globalCompositeOperation = "source-over";
+  /// The mask as the server wants it: a PNG, white where frames may change, black elsewhere.
+  #picture() {
+    const { width, height } = this.mask;
+    const canvas = h("canvas", { width, height });
+    const pen = canvas.getContext("2d");
+    pen.fillRect(0, 0, width, height);
+    pen.drawImage(this.mask, 0, 0);
+    return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   }
 
   #remember() {
@@ -117,7 +123,8 @@ class MaskPainter {
 
   #paint(x, y) {
     const { pen } = this;
-    pen.strokeStyle = this.tool === "paint" ? "white" : "black";
+    pen.globalCompositeOperation = this.tool === "paint" ? "source-over" : "destination-out";
+    pen.strokeStyle = "white";
     pen.lineWidth = Number(this.brush.value);
     pen.lineCap = "round";
     pen.lineJoin = "round";
@@ -174,17 +181,13 @@ class MaskPainter {
     const pen = this.view.getContext("2d");
     pen.setTransform(this.scale, 0, 0, this.scale, 0, 0);
     const tint = h("canvas", { width, height }).getContext("2d");
-    tint.drawImage(this.mask, 0, 0);
-    tint.globalCompositeOperation = "multiply";
-    tint.fillStyle = "#ff8a3d";
+    tint.fillStyle = "#ff3d8b";
     tint.fillRect(0, 0, width, height);
-    pen.globalCompositeOperation = "source-over";
-    pen.globalAlpha = 1;
+    tint.globalCompositeOperation = "destination-in";
+    tint.drawImage(this.mask, 0, 0);
     pen.drawImage(this.frame, 0, 0);
-    pen.globalCompositeOperation = "screen";
-    pen.globalAlpha = 0.75;
+    pen.globalAlpha = 0.65;
     pen.drawImage(tint.canvas, 0, 0);
-    pen.globalCompositeOperation = "source-over";
     pen.globalAlpha = 1;
     pen.lineWidth = 2 / this.scale;
     pen.strokeStyle = "white";

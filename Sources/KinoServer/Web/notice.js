@@ -8,8 +8,10 @@ export function announce(words) {
 /// A short message that goes by itself, with at most one thing to do about it.
 export function notify(words, { action, act, isError = false, seconds = 6 } = {}) {
   const shelf = document.getElementById("notices");
+  for (const one of shelf.children) if (one.firstChild.textContent === words) one.remove();
+  const kind = `notice ${action ? "has-action" : ""} ${isError ? "is-error" : ""}`;
   const note = h(
-    "div", { class: `notice ${isError ? "is-error" : ""}`, role: isError ? "alert" : "status" },
+    "div", { class: kind, role: isError ? "alert" : "status" },
     h("p", {}, words),
     action
       ? button({ text: action, kind: "quiet" }, () => {

@@ -165,7 +165,7 @@ export class Player {
     const share = (time) => `${(duration ? time / duration : 0) * 100}%`;
     this.marks.style.setProperty("--in", share(this.in));
     this.marks.style.setProperty("--out", share(this.out || duration));
-    this.marks.hidden = !this.in && !this.out;
+    this.marks.hidden = !this.in && (!this.out || this.out >= duration - 0.5 / this.rate);
   }
 
   /// The frame that is shown, as a PNG.

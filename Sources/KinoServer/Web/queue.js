@@ -4,7 +4,9 @@ import { field, input, number, showError } from "./fields.js";
 import { aspect, dimensions, madeBy, numberOrText, seconds, titleOf } from "./format.js";
 import { announce, attempt } from "./notice.js";
 import { Preview } from "./preview.js";
+import { isPicture } from "./sources.js";
 import { store } from "./store.js";
+import { verbs } from "./verbs.js";
 
 const doing = {
   planned: "Planned", copying: "Reading sources", encoding: "Reading sources", decoding: "Drawing frames",
@@ -110,7 +112,8 @@ export class Queue {
     const parts = video.kino.composition.timeline.map(
       ({ media, shot }) => media?.path ?? shot?.guides[0]?.part.path);
     const path = parts.find(Boolean);
-    if (!path?.startsWith("video_")) return h("div", { class: "job-mark" }, icon("video"));
+    const symbol = verbs[video.kino.verb]?.symbol ?? "board";
+    if (!path?.startsWith("video_")) return h("div", { class: "job-mark" }, icon(symbol));
     return h("img", { class: "job-mark", src: contentOf(path, "thumbnail"), alt: "" });
   }
 
@@ -121,7 +124,7 @@ export class Queue {
     row.querySelector(".job-title").textContent = titleOf(video);
     const { verb, settings } = video.kino;
     row.querySelector(".job-state").textContent = [
-      madeBy(verb), dimensions(video.size), Number(video.seconds) ? seconds(video.seconds) : null,
+      madeBy(verb), dimensions(video.size), isPicture(video) ? null : seconds(video.seconds),
       settings.steps ? `${settings.steps} steps` : null,
     ].filter(Boolean).join(" \u00b7 ");
   }
@@ -137,7 +140,9 @@ export class Queue {
     if (last.event === "step") words.push(`Step ${last.step} of ${last.steps}`);
     else words.push(doing[last.event] ?? "Being made");
     if ((last.windows ?? 1) > 1) words.push(`window ${last.window} of ${last.windows}`);
-    if (step?.seconds_left > 0 && last.event === "step") words.push(`${seconds(Math.ceil(step.seconds_left))} left`);
+    if (step?.seconds_left > 0 && last.event === "step") {
+      words.push(`${seconds(Math.ceil(step.seconds_left))} left`);
+    }
     row.querySelector(".job-state").textContent = words.join(", ");
     const quarter = Math.floor((percent ?? 0) / 25);
     if (quarter !== this.#said && last.event === "step") {
@@ -195,6 +200,8 @@ export class Queue {
     const isOpen = this.ended.open;
     this.ended.replaceChildren(
       h("summary", {}, `Not finished (${failed.length})`),
+      button({ text: "Delete all", symbol: "trash", kind: "quiet small" }, () =>
+        this.actions.remove(...failed)),
       h("ul", {}, failed.slice(0, 30).map((video) =>
         h(
           "li", { class: "job" }, h("p", { class: "job-title" }, titleOf(video)),

@@ -1,3 +1,5 @@
+import { uniqueName } from "./dom.js";
+
 /// The timeline as data: clips and shots in a row, and the composition that they are.
 ///
 /// A clip is `{key, kind: "clip", source, in, out, reversed}`, with times in seconds of its file. A shot is
@@ -5,12 +7,12 @@
 /// time from both neighbours.
 
 export const clipOf = (source, range = {}) => ({
-  key: crypto.randomUUID(), kind: "clip", source, reversed: false, in: range?.in ?? 0,
+  key: uniqueName(), kind: "clip", source, reversed: false, in: range?.in ?? 0,
   out: range?.out ?? source.seconds ?? 1,
 });
 
 export const shotOf = (fields = {}) => ({
-  key: crypto.randomUUID(), kind: "shot", prompt: "", seconds: 1, previous: false, next: false,
+  key: uniqueName(), kind: "shot", prompt: "", seconds: 1, previous: false, next: false,
   blend: false, ...fields,
 });
 

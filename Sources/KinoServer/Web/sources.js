@@ -7,14 +7,18 @@ import { store } from "./store.js";
 /// What is dragged from one place of the page to another.
 export const dragType = "application/x-kino-source";
 
-const pictures = ["png", "jpg", "webp"];
+/// Whether a video is one picture.
+export function isPicture(video) {
+  const { recipe, verb, format } = video.kino;
+  return recipe ? recipe.frames === 1 : verb === "image" || ["png", "jpg"].includes(format);
+}
 
 /// A source is what a request names by its id: a video made here, or an upload.
 export function sourceOf(video) {
-  const isPicture = pictures.includes(video.kino.format) && Number(video.seconds) === 0;
+  const isStill = isPicture(video);
   return {
-    id: video.id, kind: isPicture ? "picture" : "clip", name: titleOf(video),
-    seconds: Number(video.seconds), size: video.size, rate: rateOf(video),
+    id: video.id, kind: isStill ? "picture" : "clip", name: titleOf(video),
+    seconds: isStill ? 0 : Number(video.seconds), size: video.size, rate: rateOf(video),
   };
 }
 
@@ -39,6 +43,13 @@ export function thumbnail(source, attributes = {}) {
     return h("video", { src: `${contentOf(source.id)}#t=0.01`, muted: true, preload: "metadata", ...attributes });
   }
   return h("img", { src: contentOf(source.id, "thumbnail"), alt: "", loading: "lazy", ...attributes });
+}
+
+/// Frames of a source in a row, where the server has such a sheet.
+export function filmstrip(source, attributes = {}) {
+  const hasSheet = source.kind === "clip" && source.id.startsWith("video_");
+  if (!hasSheet) return thumbnail(source, attributes);
+  return h("img", { src: contentOf(source.id, "spritesheet"), alt: "", ...attributes });
 }
 
 /// Reads what was dropped: a source of this page, or a file, which is uploaded.

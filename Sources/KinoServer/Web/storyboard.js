@@ -1,4 +1,4 @@
-import { arrange, button, h } from "./dom.js";
+import { arrange, button, h, uniqueName } from "./dom.js";
 import { choices, field, number } from "./fields.js";
 import { numberOrText, plain, seconds } from "./format.js";
 import { MakeBar } from "./makebar.js";
@@ -8,7 +8,7 @@ import { SourceSlot } from "./sources.js";
 import { save, saved } from "./store.js";
 
 const cardOf = (fields = {}) => ({
-  key: crypto.randomUUID(), prompt: "", seconds: "1.5", join: "cut", picture: null, at: "0", ...fields,
+  key: uniqueName(), prompt: "", seconds: "1.5", join: "cut", picture: null, at: "0", ...fields,
 });
 
 /// One clip told in cards: what is seen, for how long, after a cut or going on.
@@ -22,6 +22,9 @@ export class Storyboard {
     this.settings = new Settings(kept.settings, () => this.#changed());
     this.track = h("ol", { class: "board-track", "aria-label": "Times" });
     this.list = h("ol", { class: "cards", "aria-label": "Cards" });
+    this.more = h(
+      "li", { class: "card-more" },
+      button({ text: "Add card", symbol: "plus", kind: "quiet" }, () => this.add()));
     this.total = h("output", { class: "total", "aria-label": "Length" });
     this.bar = new MakeBar({ root, request: () => this.request() });
     root.append(
@@ -88,7 +91,7 @@ export class Storyboard {
     event.preventDefault();
     event.stopPropagation();
     const target = event.target.closest(".card-edit");
-    const to = [...this.list.children].indexOf(target);
+    const to = target ? [...this.list.children].indexOf(target) : -1;
     if (to >= 0) this.#move(this.dragged, to);
     this.dragged = null;
   }
@@ -99,7 +102,7 @@ export class Storyboard {
     for (const [key] of this.#elements) {
       if (!this.cards.some((card) => card.key === key)) this.#elements.delete(key);
     }
-    arrange(this.list, this.cards.map((card) => this.#element(card)));
+    arrange(this.list, [...this.cards.map((card) => this.#element(card)), this.more]);
     this.#changed();
   }
 
@@ -119,8 +122,10 @@ export class Storyboard {
     this.total.textContent = seconds(time);
     arrange(this.track, this.cards.map((card, index) =>
       h(
-        "li", { class: card.join === "continuous" && index ? "goes-on" : "", style: { "--share": lengths[index] || 0.1 } },
-        `${plain(lengths[index])} s`)));
+        "li", {
+          class: card.join === "continuous" && index ? "goes-on" : "",
+          style: { "--share": lengths[index] || 0.1 },
+        }, `${plain(lengths[index])} s`)));
     save("storyboard", { cards: this.cards, settings: this.settings.values });
     this.bar.refresh();
   }
@@ -145,7 +150,8 @@ export class Storyboard {
     slot.set(card.picture);
     const at = field({ param: "at", label: "Shown at second" }, bound(number(), "at"));
     at.hidden = !card.picture;
-    const tool = (options, act) => button({ kind: `quiet small ${options.name ?? ""}`, ...options, name: null }, act);
+    const tool = ({ name = "", ...options }, act) =>
+      button({ kind: `quiet small ${name}`, ...options }, act);
     const place = () => this.cards.indexOf(card);
     const grip = h("span", {
       class: "card-number", draggable: "true", title: "Drag to move",
@@ -163,14 +169,16 @@ export class Storyboard {
         tool({ label: "Move card left", symbol: "left", name: "move-left" }, () => this.#move(card, place() - 1)),
         tool({ label: "Move card right", symbol: "right", name: "move-right" }, () => this.#move(card, place() + 1)),
         tool({ label: "Duplicate card", symbol: "copy" },
-          () => this.add({ ...card, key: crypto.randomUUID() }, place() + 1)),
+          () => this.add({ ...card, key: uniqueName() }, place() + 1)),
         tool({ label: "Delete card", symbol: "trash" }, () => this.#remove(card))),
       h(
         "div", { class: "card-join" },
-        choices(`join-${card.key}`, "How it begins", [["cut", "Cut"], ["continuous", "Goes on"]], card.join, (join) => {
-          card.join = join;
-          this.#changed();
-        })),
+        choices(
+          `join-${card.key}`, "How it begins", [["cut", "Cut"], ["continuous", "Goes on"]], card.join,
+          (join) => {
+            card.join = join;
+            this.#changed();
+          })),
       field({ param: "prompt", label: "Prompt" }, bound(prompt, "prompt")),
       field({ param: "seconds", label: "Seconds" }, bound(number(), "seconds")), slot.element, at);
     this.#elements.set(card.key, element);
@@ -213,7 +221,7 @@ export class Storyboard {
     });
   }
 
-  make() { return this.bar.make(); }
+  make(isFirst) { return this.bar.make(isFirst); }
 
   get keys() {
     const card = () => this.cards.find(

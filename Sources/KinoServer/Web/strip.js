@@ -1,9 +1,11 @@
 import { arrange, button, h, icon } from "./dom.js";
 import { plain } from "./format.js";
-import { lengthOf, totalOf } from "./segments.js";
-import { acceptDrops, thumbnail } from "./sources.js";
+import { lengthOf, shotOf, totalOf } from "./segments.js";
+import { acceptDrops, filmstrip } from "./sources.js";
 
 const segmentType = "application/x-kino-segment";
+/// New frames on their way to the timeline.
+export const shotType = "application/x-kino-shot";
 
 /// The segments drawn to scale: chosen, dragged, and trimmed by their edges.
 export class Strip {
@@ -15,14 +17,20 @@ export class Strip {
     this.element = h("div", { class: "strip" }, this.ruler, this.track, this.empty);
     acceptDrops(this.element, (source, event) => timeline.addClip(source, null, this.#placeAt(event.clientX)));
     this.element.addEventListener("dragover", (event) => {
-      if (event.dataTransfer.types.includes(segmentType)) event.preventDefault();
+      const { types } = event.dataTransfer;
+      if (types.includes(segmentType) || types.includes(shotType)) event.preventDefault();
     });
     this.element.addEventListener("drop", (event) => {
-      if (!this.dragged) return;
+      const isNew = event.dataTransfer.types.includes(shotType);
+      if (!this.dragged && !isNew) return;
       event.preventDefault();
       event.stopPropagation();
-      const from = timeline.items.findIndex((item) => item.key === this.dragged);
       const place = this.#placeAt(event.clientX);
+      if (isNew) {
+        timeline.insert(shotOf({ seconds: 1.5 }), place);
+        return;
+      }
+      const from = timeline.items.findIndex((item) => item.key === this.dragged);
       this.dragged = null;
       timeline.move(from, place > from ? place - 1 : place);
     }, true);
@@ -47,7 +55,8 @@ export class Strip {
     const { items } = this.timeline;
     const total = totalOf(items);
     if (!total) return;
-    const room = this.element.clientWidth - 36 - (items.length - 1) * 26;
+    const gaps = items.map((_, index) => this.#gap(index));
+    const room = this.element.clientWidth - 24 - gaps.reduce((sum, gap) => sum + gap, 0);
     this.pixels = Math.max(60, Math.min(260, room / total));
     const lengths = items.map((_, index) => lengthOf(items, index));
     [...this.track.querySelectorAll(".segment")].forEach((element, index) => {
@@ -56,11 +65,18 @@ export class Strip {
     let time = 0;
     this.ruler.replaceChildren(...lengths.map((length, index) => {
       const mark = h(
-        "span", { style: { "--width": `${Math.max(64, length * this.pixels) + (index < items.length - 1 ? 26 : 0)}px` } },
+        "span", { style: { "--width": `${Math.max(64, length * this.pixels) + gaps[index]}px` } },
         `${plain(time)} s`);
       time += length;
       return mark;
     }));
+  }
+
+  /// Pixels between a segment and the next: hardly any where one runs into the other.
+  #gap(index) {
+    const [item, next] = [this.timeline.items[index], this.timeline.items[index + 1]];
+    if (!next) return 0;
+    return (item.kind === "shot" && item.next) || (next.kind === "shot" && next.previous) ? 3 : 26;
   }
 
   #segment(item, index) {
@@ -71,7 +87,7 @@ export class Strip {
     const name = isClip ? item.source.name : item.prompt || "New frames";
     const open = h(
       "button", {
-        type: "button", class: "segment-open", draggable: "true", tabindex: isChosen ? "0" : "-1",
+        type: "button", class: "segment-open", draggable: "true", "data-plays": true, tabindex: isChosen ? "0" : "-1",
         "aria-current": isChosen ? "true" : null,
         "aria-label": `Segment ${index + 1}, ${isClip ? "clip" : "new frames"}: ${name}, ${length}`,
         on: {
@@ -86,13 +102,10 @@ export class Strip {
           },
         },
       },
-      isClip ? thumbnail(item.source, { draggable: "false" }) : icon(item.blend ? "blend" : "spark"),
+      isClip ? filmstrip(item.source, { draggable: "false" }) : icon(item.blend ? "blend" : "spark"),
       h("span", { class: "segment-name" }, name),
       h("span", { class: "segment-length" }, item.reversed ? `${length}, reversed` : length));
-    const joins = isClip
-      ? "" : `${item.previous ? " joins-before" : ""}${item.next ? " joins-after" : ""}`;
-    const element = h(
-      "li", { class: `segment is-${item.kind}${joins}${isChosen ? " is-chosen" : ""}` }, open);
+    const element = h("li", { class: `segment is-${item.kind}${isChosen ? " is-chosen" : ""}` }, open);
     if (isChosen && !(isClip && item.source.kind === "picture")) {
       element.append(this.#handle(item, "in"), this.#handle(item, "out"));
       // A shot grows at its end only.
@@ -103,10 +116,11 @@ export class Strip {
 
   #seam(index) {
     const { items } = this.timeline;
+    const style = { "--gap": `${this.#gap(index)}px` };
     const isCut = items[index].kind === "clip" && items[index + 1].kind === "clip";
-    if (!isCut) return h("li", { class: "seam", role: "presentation" });
+    if (!isCut) return h("li", { class: "seam", role: "presentation", style });
     return h(
-      "li", { class: "seam" },
+      "li", { class: "seam", style },
       button({ label: `Connect segments ${index + 1} and ${index + 2}`, symbol: "plus", kind: "seam-add" },
         () => this.timeline.fill(index)));
   }

@@ -6,13 +6,13 @@ import { MakeBar } from "./makebar.js";
 import { announce } from "./notice.js";
 import { Player } from "./player.js";
 import {
-  clipOf, compositionOf, itemsOf, missingOf, shotOf, totalOf,
+  clipOf, compositionOf, itemsOf, missingOf, rangeOf, shotOf, totalOf,
 } from "./segments.js";
 import { Sequence } from "./sequence.js";
 import { Settings } from "./settings.js";
-import { chooseSource, sourceOf, thumbnail } from "./sources.js";
+import { chooseSource, dragType, sourceOf, thumbnail } from "./sources.js";
 import { save, saved, store } from "./store.js";
-import { Strip } from "./strip.js";
+import { shotType, Strip } from "./strip.js";
 
 /// Clips and shots in a row: trimmed, extended, connected, looped, blended, and made as one composition.
 export class Timeline {
@@ -53,7 +53,8 @@ export class Timeline {
     return h(
       "div", { class: "toolbar" }, this.playAll, this.length,
       h("span", { class: "spacer" }),
-      tool("Add clip", "plus", () => chooseSource({ title: "Add to the timeline" }, (source) => this.addClip(source))),
+      tool("Add clip", "plus",
+        () => chooseSource({ title: "Add to the timeline" }, (source) => this.addClip(source))),
       tool("Add card", "board", () => this.insert(shotOf({ seconds: 1.5 }), this.#after())),
       tool("Extend before", "left", () => this.insert(shotOf({ next: true }), 0)),
       tool("Extend after", "right", () => this.insert(shotOf({ previous: true }), this.items.length)),
@@ -67,17 +68,24 @@ export class Timeline {
 
   #showBin() {
     const clips = store.finished.slice(0, 60).map(sourceOf);
+    const card = button({ text: "New card", symbol: "spark", kind: "bin-card" },
+      () => this.insert(shotOf({ seconds: 1.5 }), this.#after()));
+    card.draggable = true;
+    card.addEventListener("dragstart", (event) => event.dataTransfer.setData(shotType, "new"));
     this.bin.replaceChildren(
+      card,
       ...clips.map((source) => {
         const add = button({ label: `Add ${source.name}`, kind: "bin-clip" }, () => this.addClip(source));
         add.append(thumbnail(source, { draggable: "false" }), h("span", {}, source.name));
         add.draggable = true;
         add.addEventListener("dragstart", (event) => {
-          event.dataTransfer.setData("application/x-kino-source", source.id);
+          event.dataTransfer.setData(dragType, source.id);
         });
         return add;
       }),
-      ...(clips.length ? [] : [h("p", { class: "empty small" }, "Videos that you make wait here for the timeline.")]));
+      ...(clips.length
+        ? []
+        : [h("p", { class: "empty small" }, "Videos that you make wait here for the timeline.")]));
   }
 
   // MARK: Changes
@@ -173,9 +181,33 @@ export class Timeline {
     }
     this.player.pause();
     this.card.replaceChildren(
-      icon(item ? "spark" : "timeline"),
-      h("p", {}, item ? item.prompt || "New frames, without a prompt" : "Add clips from the left, or drop them below."),
+      this.#neighbours(item) ?? icon(item ? "spark" : "timeline"),
+      h("p", {}, item
+        ? item.prompt || "New frames, without a prompt" : "Add clips, or drop them below."),
       item ? h("small", {}, `${plain(item.seconds)} s that will be made`) : "");
+  }
+
+  /// The frames that a shot goes on from and runs into.
+  #neighbours(item) {
+    const index = this.items.indexOf(item);
+    const { items } = this;
+    const ends = [
+      item?.previous ? [index - 1, "end"] : null,
+      // After the last segment comes the first, which closes a loop.
+      item?.next ? [(index + 1) % items.length, "start"] : null,
+    ].filter((end) => end && items[end[0]]?.kind === "clip" && items[end[0]].source.kind === "clip");
+    if (!ends.length) return null;
+    const frames = ends.map(([place, end]) => {
+      const time = rangeOf(items, place)[end] - (end === "end" ? 0.5 / items[place].source.rate : 0);
+      const picture = h("video", {
+        src: `${contentOf(items[place].source.id)}#t=${Math.max(0.001, time).toFixed(3)}`, preload: "auto",
+      });
+      picture.muted = true;
+      return picture;
+    });
+    const isBefore = item.previous && ends[0][1] === "end";
+    const shown = isBefore ? [frames[0], icon("spark"), frames[1]] : [icon("spark"), frames[0]];
+    return h("div", { class: "neighbours" }, shown);
   }
 
   #playing(index) {
@@ -216,7 +248,7 @@ export class Timeline {
     });
   }
 
-  make() { return this.bar.make(); }
+  make(isFirst) { return this.bar.make(isFirst); }
 
   get keys() {
     const walk = (by) => () => {
@@ -233,7 +265,10 @@ export class Timeline {
       "alt+left": () => this.move(this.index, this.index - 1),
       "alt+right": () => this.move(this.index, this.index + 1), delete: () => this.remove(),
       "mod+z": () => this.undo(),
-      space: () => (this.item?.kind === "clip" && !this.sequence.isPlaying ? player.toggle() : this.#togglePlay()),
+      space: () => {
+        if (this.item?.kind === "clip" && !this.sequence.isPlaying) player.toggle();
+        else this.#togglePlay();
+      },
     };
   }
 }

@@ -1,6 +1,6 @@
 import { contentOf } from "./api.js";
 import { isAnimation } from "./compare.js";
-import { button, dialog, h } from "./dom.js";
+import { button, dialog, h, wantsLessMotion } from "./dom.js";
 import { ago, dimensions, madeBy, plain, seconds, titleOf } from "./format.js";
 import { bindKeys } from "./keys.js";
 import { attempt } from "./notice.js";
@@ -24,6 +24,10 @@ export class Viewer {
     this.box = dialog(
       {
         title: "Video", kind: "full viewer",
+        beside: [
+          button({ label: "Video before", symbol: "up", keys: "\u2191", kind: "quiet" }, () => this.#walk(-1)),
+          button({ label: "Video after", symbol: "down", keys: "\u2193", kind: "quiet" }, () => this.#walk(1)),
+        ],
         closed: () => {
           this.player.close();
           store.removeEventListener("video", this.refresh);
@@ -46,7 +50,7 @@ export class Viewer {
     this.player.load(contentOf(video.id), {
       rate: rateOf(video), isStill: sourceOf(video).kind === "picture" || isAnimation(video),
     });
-    if (!this.player.isStill) this.player.play();
+    if (!this.player.isStill && !wantsLessMotion()) this.player.play();
     this.#show(video);
   }
 
@@ -107,10 +111,7 @@ export class Viewer {
           pressed: video.kino.starred, kind: video.kino.starred ? "is-starred" : "",
         }, () => actions.star(video)),
         one("download", { text: "Download", symbol: "download" }, () => actions.download(video)),
-        one("delete", { text: "Delete", symbol: "trash", keys: "Del", kind: "danger" }, () => this.#remove()),
-        h("span", { class: "spacer" }),
-        one("before", { label: "Video before", symbol: "up", keys: "\u2191", kind: "quiet" }, () => this.#walk(-1)),
-        one("after", { label: "Video after", symbol: "down", keys: "\u2193", kind: "quiet" }, () => this.#walk(1))),
+        one("delete", { text: "Delete", symbol: "trash", keys: "Del", kind: "danger" }, () => this.#remove())),
       this.range
         ? h(
           "div", { class: "callout" },
@@ -139,7 +140,7 @@ export class Viewer {
         one("compare", { text: "Compare", symbol: "compare", keys: "C" }, leave((video) => actions.mark(video))),
         one("restore", { text: "Restore settings", symbol: "settings" },
           leave((video) => actions.restore(video)))),
-      h("h3", {}, "Recipe"), this.#recipe(video),
+      h("h3", {}, "Recipe"), this.#recipe(video, isStill),
       video.kino.warnings.length
         ? h("ul", { class: "warnings" }, video.kino.warnings.map((words) => h("li", {}, words)))
         : "");
@@ -155,12 +156,12 @@ export class Viewer {
     });
   }
 
-  #recipe(video) {
+  #recipe(video, isStill) {
     const recipe = video.kino.recipe ?? { ...video.kino.settings };
     const facts = [
       ["Seed", video.kino.seed], ["Size", dimensions(video.size)],
-      ["Length", Number(video.seconds) ? `${seconds(video.seconds)}, ${recipe.frames ?? "?"} frames` : null],
-      ["Rate", recipe.frames_per_second && Number(video.seconds) ? `${plain(recipe.frames_per_second)}/s` : null],
+      ["Length", isStill ? null : `${seconds(video.seconds)}, ${recipe.frames ?? "?"} frames`],
+      ["Rate", recipe.frames_per_second && !isStill ? `${plain(recipe.frames_per_second)}/s` : null],
       ["Steps", recipe.steps], ["Guidance", recipe.guidance], ["Sampler", recipe.sampler],
       ["Negative prompt", recipe.negative_prompt], ["Model", video.model],
       ["Made", ago(video.completed_at ?? video.created_at)],
