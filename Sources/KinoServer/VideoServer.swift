@@ -70,6 +70,9 @@ public struct VideoServer: Sendable {
     var server = HTTP1Channel.Configuration()
     server.idleTimeout = .milliseconds(Int64(configuration.limits.idleSeconds * 1000))
     let host = configuration.host
+    // Connections that a stop ends are no faults.
+    var quiet = logger
+    quiet.logLevel = max(logger.logLevel, .critical)
     let app = Application(
       router: router, server: .http1(configuration: server),
       configuration: .init(
@@ -80,7 +83,7 @@ public struct VideoServer: Sendable {
         if let port = channel.localAddress?.port, let url = URL(string: "http://\(name):\(port)") {
           whenReady(url)
         }
-      }, logger: logger)
+      }, logger: quiet)
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await app.run() }
