@@ -13,6 +13,8 @@ final class EventHub: Sendable {
       case changed
       /// It is gone.
       case removed
+      /// The queue is paused or goes on, or has another order; it is of no job and of all owners.
+      case queue
     }
     let job: String
     let owner: String
@@ -67,6 +69,9 @@ final class EventHub: Sendable {
     send(News(job: id, owner: owner, kind: .removed))
   }
 
+  /// Says that the queue is another.
+  func queueChanged() { send(News(job: "", owner: "", kind: .queue)) }
+
   /// Takes an event of a job that runs.
   func happened(_ record: EventRecord, to job: Job) {
     state.withLock { state in
@@ -83,7 +88,9 @@ final class EventHub: Sendable {
   }
 
   private func send(_ news: News) {
-    let listeners = state.withLock { $0.listeners.values.filter { $0.owner == news.owner } }
+    let listeners = state.withLock {
+      $0.listeners.values.filter { news.owner.isEmpty || $0.owner == news.owner }
+    }
     for listener in listeners { listener.stream.yield(news) }
   }
 }

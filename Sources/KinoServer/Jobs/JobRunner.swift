@@ -215,8 +215,12 @@ actor JobRunner {
     let recipe = info.recipe.flatMap { Recipe(json: $0) }
     return (
       recipe,
-      recipe.map { Double($0.frames) / ($0.composition.framesPerSecond ?? info.framesPerSecond) }
-        ?? info.durationSeconds, "\(info.width)x\(info.height)"
+      info.isStill
+        ? 0
+        : recipe.map {
+          Double($0.frames) / ($0.composition.framesPerSecond ?? info.framesPerSecond)
+        }
+          ?? info.durationSeconds, "\(info.width)x\(info.height)"
     )
   }
 }

@@ -18,10 +18,14 @@ extension API {
       }
       try await store.set(JobRunner.pausedSetting, to: isPaused ? "true" : "false")
       runner.wake()
+      hub.queueChanged()
       return try await queue(context)
     }
     router.get("models") { _, _ in
-      let models = configuration.models.map { ModelObject(id: $0.name) }
+      var models: [ModelObject] = []
+      for served in configuration.models {
+        models.append(ModelObject(served.name, try await shelf.planner(served.name).model))
+      }
       return try Response.json(
         ListObject(
           data: models, firstID: models.first?.id, lastID: models.last?.id, hasMore: false))
@@ -31,7 +35,7 @@ extension API {
       guard configuration.models.contains(where: { $0.name == id }) else {
         throw APIError.notFound(id)
       }
-      return try Response.json(ModelObject(id: id))
+      return try Response.json(ModelObject(id, try await shelf.planner(id).model))
     }
     router.get("events") { _, context in allEvents(context) }
     router.get("metrics") { _, _ in
@@ -49,10 +53,31 @@ extension API {
     let object = "model"
     let created = 0
     let ownedBy = "kino"
+    /// What the model makes where a request leaves it open.
+    let defaults: Defaults
+
+    struct Defaults: Encodable {
+      let size: String
+      let frames, steps: Int
+      let framesPerSecond, guidance: Double
+
+      enum CodingKeys: String, CodingKey {
+        case size, frames, steps, guidance
+        case framesPerSecond = "frames_per_second"
+      }
+    }
 
     enum CodingKeys: String, CodingKey {
-      case id, object, created
+      case id, object, created, defaults
       case ownedBy = "owned_by"
+    }
+
+    init(_ name: String, _ model: Model) {
+      id = name
+      let own = model.defaults
+      defaults = Defaults(
+        size: "\(own.size)", frames: own.frames, steps: own.steps,
+        framesPerSecond: own.framesPerSecond, guidance: own.guidance)
     }
   }
 
@@ -66,11 +91,14 @@ extension API {
   }
 
   private func queue(_ context: ServerContext) async throws -> Response {
+    try Response.json(try await queueObject(context.owner))
+  }
+
+  private func queueObject(_ owner: String) async throws -> QueueObject {
     let jobs = try await store.queue()
-    return try Response.json(
-      QueueObject(
-        paused: try await store.setting(JobRunner.pausedSetting) == "true", length: jobs.count,
-        data: jobs.filter { $0.owner == context.owner }.map { object($0) }))
+    return QueueObject(
+      paused: try await store.setting(JobRunner.pausedSetting) == "true", length: jobs.count,
+      data: jobs.filter { $0.owner == owner }.map { object($0) })
   }
 
   // MARK: Server-sent events
@@ -97,6 +125,7 @@ extension API {
         switch item.kind {
         case .record(let record): try await send("progress", record)
         case .removed: return
+        case .queue: continue
         case .changed:
           guard let job = try await store.job(id, of: first.owner) else { return }
           try await send("video", object(job))
@@ -129,6 +158,7 @@ extension API {
           let percent = hub.progress(of: item.job)?.percent ?? 0
           try await send("progress", Step(id: item.job, record: record, progress: percent))
         case .removed: try await send("removed", Removed(id: item.job))
+        case .queue: try await send("queue", try await queueObject(owner))
         case .changed:
           if let job = try await store.job(item.job, of: owner) {
             try await send("video", object(job))

@@ -42,9 +42,8 @@ extension API {
       guard try await store.move(id, before: try fields.text("before"), of: context.owner) else {
         throw APIError(.conflict, "not_queued", "Only videos that wait can be moved.")
       }
-      let job = try await job(id, context)
-      hub.changed(job)
-      return try Response.json(object(job))
+      hub.queueChanged()
+      return try Response.json(object(try await job(id, context)))
     }
     videos.get(":id/events") { _, context in try await events(context) }
   }

@@ -78,7 +78,7 @@ export function follow(path, on) {
       wait = 500;
       on.open?.();
     });
-    for (const kind of ["video", "progress", "removed"]) {
+    for (const kind of ["video", "progress", "removed", "queue"]) {
       source.addEventListener(kind, (event) => on[kind]?.(JSON.parse(event.data)));
     }
     // The browser gives up by itself after an answer that is no stream.

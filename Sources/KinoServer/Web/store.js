@@ -37,6 +37,7 @@ class Store extends EventTarget {
       video: (video) => this.take(video),
       progress: ({ id, record, progress }) => this.#note(id, record, progress),
       removed: ({ id }) => this.#forget(id),
+      queue: (queue) => this.#takeQueue(queue),
     });
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden && this.isConnected) this.reloadQueue();
