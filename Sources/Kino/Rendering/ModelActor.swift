@@ -80,29 +80,46 @@ actor ModelActor {
     }
   }
 
-  /// Copies frames of a source to the result.
+  /// Copies frames of a source to the result: as they are stored where that can be, else encoded once.
   private func copy(
     _ part: ResolvedPart, of work: ResolvedComposition, into sink: inout FrameSink,
     report: GenerationEvents.Report
   ) throws {
+    if let stored = try sink.stored(part) {
+      var trial = sink
+      let isWhole = try copy(part, of: work, into: &trial, isStored: true, report: report)
+      if isWhole {
+        try trial.write(stored)
+        sink = trial
+        return
+      }
+    }
+    let start = sink.count
+    guard try !copy(part, of: work, into: &sink, isStored: false, report: report) else { return }
+    report(
+      .warning(
+        """
+        \(part.part.path) is damaged: only \(sink.count - start) frames could be read.
+        """))
+  }
+
+  /// Reads the frames of a part into the result; whether all of them were there, undamaged.
+  private func copy(
+    _ part: ResolvedPart, of work: ResolvedComposition, into sink: inout FrameSink, isStored: Bool,
+    report: GenerationEvents.Report
+  ) throws -> Bool {
     let frames = try SourceFrames(part.part, work: work)
     let start = sink.count
     while let frame = try frames.next() {
       try Task.checkCancellation()
-      try sink.append(frame)
+      try sink.append(frame, isStored: isStored)
       if (sink.count - start) % 16 == 0 {
         report(.copying(frames: sink.count, of: max(sink.count, work.frameCount)))
       }
     }
     if sink.count == start { throw StudioError.noFrames(part.part.path) }
-    if frames.isDamaged || sink.count - start < part.frameCount {
-      report(
-        .warning(
-          """
-          \(part.part.path) is damaged: only \(sink.count - start) frames could be read.
-          """))
-    }
     report(.copying(frames: sink.count, of: max(sink.count, work.frameCount)))
+    return !frames.isDamaged && sink.count - start == part.frameCount
   }
 
   /// The frames on both sides of a shot, as far as it joins them.
