@@ -20,7 +20,7 @@ package struct StoredPictures {
   ///   - delay: How many frames a picture may be stored late.
   /// - Throws: ``MediaError`` if the file can't be opened.
   init?(path: String, sets: ParameterSets, timeBase: AVRational, delay: Int) throws {
-    let file = try MediaFile(path: path, pixelLimit: .max)
+    let file = try MediaFile(path: path, pixelLimit: ReadOptions().pixelLimit)
     guard Self.isPlain(file), let stored = ParameterSets(of: file.stream.pointee.codecpar),
       stored == sets
     else { return nil }
@@ -48,7 +48,7 @@ package struct StoredPictures {
 
   /// Hands over the packets in the order of the file, their times in frames, with start codes.
   func forEach(_ body: (UnsafeMutablePointer<AVPacket>) throws -> Void) throws {
-    let file = try MediaFile(path: path, pixelLimit: .max)
+    let file = try MediaFile(path: path, pixelLimit: ReadOptions().pixelLimit)
     let isRead = try Self.read(file) { packet in
       guard let place = Self.place(of: packet, in: file, timeBase: timeBase),
         av_packet_make_writable(&packet) >= 0,

@@ -10,7 +10,7 @@ actor ModelActor {
   let model: Model
   let device: Device
   private let threadCount: Int?
-  private var networks: Networks?
+  private var loaded: (precision: Precision, pipeline: any ModelPipeline)?
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
@@ -22,16 +22,14 @@ actor ModelActor {
   }
 
   /// Loads the networks, or hands out those loaded before.
-  private func load(_ precision: Precision) throws -> Networks {
+  private func load(_ precision: Precision) throws -> any ModelPipeline {
     setThreads()
-    if let networks, networks.precision == precision { return networks }
+    if let loaded, loaded.precision == precision { return loaded.pipeline }
     // Frees the others first: both together may not fit.
-    networks = nil
-    let loaded = try withTensorErrors {
-      try Networks(model, precision: precision, device: device)
-    }
-    networks = loaded
-    return loaded
+    loaded = nil
+    let pipeline = try withTensorErrors { try model.family.load(precision, on: device) }
+    loaded = (precision, pipeline)
+    return pipeline
   }
 
   /// Loads the networks for later.
@@ -47,7 +45,7 @@ actor ModelActor {
     let precision = work.sampling.precision
     // Now, not when it was asked for: what ran before may have taken or freed memory.
     try plan.requireMemory(
-      for: work, model: model, isLoaded: networks?.precision == precision)
+      for: work, model: model, isLoaded: loaded?.precision == precision)
     var sink = try FrameSink(target, work: work, recipe: recipe)
     let rescued = try RescuedLatents(target, recipe: recipe, resumes: resumes)
     var pace = Pace(work: work, plan: plan)
@@ -59,7 +57,7 @@ actor ModelActor {
         case .shot(let shot):
           var maker = ShotMaker(
             work: work, shot: shot, around: try surroundings(ofShotAt: index, in: work, sink),
-            model: model, networks: try load(precision), device: device, rescued: rescued,
+            model: model, pipeline: try load(precision), device: device, rescued: rescued,
             windowCount: plan.windowCount, windowsBefore: windows, report: report)
           let latents = try maker.latents(&pace)
           windows = maker.windowsBefore
