@@ -32,7 +32,7 @@ struct World: AsyncParsableCommand {
   @OptionGroup var size: SizeOption
   @OptionGroup var length: LengthOptions
   @Option(help: "Frames per second.")
-  var fps: Double?
+  var fps: FrameRate?
   @Option(help: "The language of the captions: en or ru.")
   var language: CaptionLanguage = .english
   @Option(help: "Also write a sheet of six frames of the one clip, a .png or .jpg picture.")
@@ -86,7 +86,7 @@ struct World: AsyncParsableCommand {
   private func dataset() throws -> WorldDataset {
     var data = WorldDataset()
     data.size = size.size ?? data.size
-    data.framesPerSecond = fps ?? data.framesPerSecond
+    data.framesPerSecond = fps?.framesPerSecond ?? data.framesPerSecond
     if let seconds = length.seconds {
       guard seconds > 0 && seconds <= Limits.durationSeconds else {
         throw ValidationError("--seconds must be in 0...\(Int(Limits.durationSeconds)).")

@@ -229,6 +229,9 @@ extension TrainingConfiguration {
         .invalidConfiguration,
         "\(url.path): expected a readable YAML file. \(error.localizedDescription)")
     }
+    if let alias = YAMLAlias(firstIn: text) {
+      throw TrainingError(.invalidConfiguration, "\(url.path): \(alias)")
+    }
     do {
       self = try YAMLDecoder().decode(Self.self, from: text)
       try Self.refuseUnknownKeys(in: text, known: try YAMLEncoder().encode(self), path: url.path)
