@@ -13,6 +13,11 @@ extension CaptionLanguage: ExpressibleByArgument {
     default: return nil
     }
   }
+
+  /// What is typed.
+  public static var allValueStrings: [String] { ["en", "ru"] }
+  /// As it is typed.
+  public var defaultValueDescription: String { self == .english ? "en" : "ru" }
 }
 
 struct World: AsyncParsableCommand {
@@ -33,7 +38,7 @@ struct World: AsyncParsableCommand {
   @OptionGroup var length: LengthOptions
   @Option(help: "Frames per second.")
   var fps: FrameRate?
-  @Option(help: "The language of the captions: en or ru.")
+  @Option(help: "The language of the captions.")
   var language: CaptionLanguage = .english
   @Option(help: "Also write a sheet of six frames of the one clip, a .png or .jpg picture.")
   var sheet: String?

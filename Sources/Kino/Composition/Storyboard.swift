@@ -260,6 +260,7 @@ private struct StoryboardReader {
 
   private func fault(_ node: Node, _ field: String, _ text: String) -> StudioError {
     let line = node.mark.map { " line \($0.line):" } ?? ""
-    return StudioError(.invalidStoryboard, "\(name):\(line) \(field) \(text).")
+    let link = text.hasPrefix("is ") ? "" : ":"
+    return StudioError(.invalidStoryboard, "\(name):\(line) \(field)\(link) \(text).")
   }
 }

@@ -94,11 +94,12 @@ actor ModelActor {
     }
     let start = sink.count
     guard try !copy(part, of: work, into: &sink, isStored: false, report: report) else { return }
-    report(
-      .warning(
-        """
-        \(part.part.path) is damaged: only \(sink.count - start) frames could be read.
-        """))
+    let count = sink.count - start
+    let loss =
+      count < part.frameCount
+      ? "only \(count) of \(part.frameCount) frames could be read"
+      : "some of its frames may not look as they should"
+    report(.warning("\(part.part.path) is damaged: \(loss)."))
   }
 
   /// Reads the frames of a part into the result; whether all of them were there, undamaged.
