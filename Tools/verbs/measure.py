@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the cases that Tools/verbs/run made, and chains of extensions.
 
-    measure.py cases FOLDER            a Markdown table of every case
+    measure.py cases FOLDER [NAME...]  a Markdown table of every case, or of some
     measure.py chain KINO MODEL WORK   eight extensions of three world clips
 
 Needs the packages av and numpy.
@@ -17,9 +17,16 @@ import numpy as np
 
 
 def frames(path):
-    """All frames of a clip, [F, H, W, 3], RGB."""
+    """All frames of a clip, [F, H, W, 3], RGB; those that are shown for longer than others are repeated."""
     with av.open(path) as container:
-        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+        rate = container.streams.video[0].average_rate
+        result, start = [], None
+        for frame in container.decode(video=0):
+            start = frame.time if start is None else start
+            place = round(float((frame.time - start) * rate)) if rate and frame.time else len(result)
+            result += result[-1:] * (place - len(result))
+            result.append(frame.to_ndarray(format="rgb24"))
+        return np.stack(result)
 
 
 def change(a, b):
@@ -68,11 +75,13 @@ def rate_of(path):
         return float(container.streams.video[0].average_rate)
 
 
-def cases(folder):
+def cases(folder, *names):
     os.chdir(folder)
     print("| Case | Frames, size | Kept, least PSNR | Seam / own change | Seconds |")
     print("|---|---|---|---|---|")
     for verb, name, file, text, seconds, status in csv.reader(open("cases.tsv"), delimiter="\t"):
+        if names and name not in names:
+            continue
         if status != "0" or not os.path.exists(file):
             print(f"| {name} | failed ({status}) | | | {seconds} |")
             continue
@@ -141,8 +150,8 @@ def run(*arguments):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "cases":
-        cases(sys.argv[2])
+    if len(sys.argv) >= 3 and sys.argv[1] == "cases":
+        cases(*sys.argv[2:])
     elif len(sys.argv) == 5 and sys.argv[1] == "chain":
         chain(*sys.argv[2:])
     else:
