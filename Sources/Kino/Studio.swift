@@ -38,11 +38,16 @@ public final class Studio: Sendable {
   ///     not depend on it.
   /// - Throws: ``StudioError`` if there is no such model or device, and what ``Model/init(at:)`` and
   ///   ``Model/merging(_:)`` throw.
-  public init(
+  public convenience init(
     model source: ModelSource = .bundled, loras: [LoRAFile] = [], device: ComputeDevice = .cpu,
     threadCount: Int? = nil
   ) async throws {
-    model = try Model(source).merging(loras)
+    try self.init(Model(source).merging(loras), device: device, threadCount: threadCount)
+  }
+
+  /// Uses an opened model.
+  package init(_ model: Model, device: ComputeDevice = .cpu, threadCount: Int? = nil) throws {
+    self.model = model
     self.device = device
     guard device.tensorDevice.isAvailable else {
       throw StudioError(

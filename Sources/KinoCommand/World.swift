@@ -13,6 +13,11 @@ extension CaptionLanguage: ExpressibleByArgument {
     default: return nil
     }
   }
+
+  /// What is typed.
+  public static var allValueStrings: [String] { ["en", "ru"] }
+  /// As it is typed.
+  public var defaultValueDescription: String { self == .english ? "en" : "ru" }
 }
 
 struct World: AsyncParsableCommand {
@@ -32,8 +37,8 @@ struct World: AsyncParsableCommand {
   @OptionGroup var size: SizeOption
   @OptionGroup var length: LengthOptions
   @Option(help: "Frames per second.")
-  var fps: Double?
-  @Option(help: "The language of the captions: en or ru.")
+  var fps: FrameRate?
+  @Option(help: "The language of the captions.")
   var language: CaptionLanguage = .english
   @Option(help: "Also write a sheet of six frames of the one clip, a .png or .jpg picture.")
   var sheet: String?
@@ -86,7 +91,7 @@ struct World: AsyncParsableCommand {
   private func dataset() throws -> WorldDataset {
     var data = WorldDataset()
     data.size = size.size ?? data.size
-    data.framesPerSecond = fps ?? data.framesPerSecond
+    data.framesPerSecond = fps?.framesPerSecond ?? data.framesPerSecond
     if let seconds = length.seconds {
       guard seconds > 0 && seconds <= Limits.durationSeconds else {
         throw ValidationError("--seconds must be in 0...\(Int(Limits.durationSeconds)).")

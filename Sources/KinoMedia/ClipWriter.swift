@@ -91,6 +91,25 @@ public final class ClipWriter {
     for frame in clip.frames { try append(frame) }
   }
 
+  /// The pictures of a whole file, if the one being written can hold them as they are stored: H.264 of
+  /// the same size and rate, with the parameter sets that Kino's own files have.
+  ///
+  /// - Throws: ``MediaError`` if the file can't be opened.
+  package func stored(_ path: String) throws -> StoredPictures? {
+    guard let sink else { throw closed }
+    return try sink.stored(path)
+  }
+
+  /// Writes pictures as they are stored.
+  ///
+  /// - Parameter pictures: What ``stored(_:)`` of this writer has returned.
+  /// - Throws: ``MediaError``; the writer is then closed and its temporary file gone.
+  package func append(_ pictures: StoredPictures) throws {
+    guard let sink else { throw closed }
+    try closingOnError { try sink.append(pictures) }
+    frameCount += pictures.frameCount
+  }
+
   /// Completes the file and gives it its name.
   ///
   /// - Throws: ``MediaError`` if no frame was appended, the disk is full, or somebody made the
@@ -136,6 +155,17 @@ public final class ClipWriter {
 protocol FrameSink: AnyObject {
   func append(_ frame: Frame) throws
   func finish() throws
+  /// The pictures of a whole file, if they can be taken as they are stored.
+  func stored(_ path: String) throws -> StoredPictures?
+  func append(_ pictures: StoredPictures) throws
+}
+
+extension FrameSink {
+  func stored(_ path: String) throws -> StoredPictures? { nil }
+
+  func append(_ pictures: StoredPictures) throws {
+    preconditionFailure("a file of another kind than \(pictures.path)")
+  }
 }
 
 extension Clip {

@@ -1,13 +1,13 @@
-/// Carries what an original shows beyond a copy of it over to later copies of the same scene.
+/// Carries an original over to later frames of a network where nothing has moved since.
 ///
-/// A network's copy of a frame is softer than the frame. Where a later copy looks like the first one,
-/// nothing has moved, and what the first one lost is what the later one lacks; where they differ, something
-/// has moved, and the later copy stays as it is. So still parts of a scene run on from an original without
-/// a seam, pixel for pixel, and nothing that moves leaves a ghost.
+/// A network's copy of a frame is softer than the frame, and its colours wander from frame to frame. Where
+/// a later frame looks like the copy, nothing has moved, and the original itself belongs there; where they
+/// differ, something has moved, and the later frame stays as it is. So still parts of a scene run on from
+/// an original without a seam, pixel for pixel, also through a chain of clips that go on from each other,
+/// and nothing that moves leaves a ghost.
 package struct DetailTransfer: Sendable {
+  private let original: Frame
   private let copy: Frame
-  /// Original less copy.
-  private let detail: [Int16]
   /// Pixels over which the weight of a change is spread.
   private let radius: Int
 
@@ -23,12 +23,12 @@ package struct DetailTransfer: Sendable {
   package init(original: Frame, copy: Frame, scale: Double = 1) {
     precondition(
       original.size == copy.size, "DetailTransfer: frames of \(original.size) and \(copy.size)")
+    self.original = original
     self.copy = copy
-    detail = zip(original.pixels, copy.pixels).map { Int16($0) - Int16($1) }
     radius = max(1, Int((scale * 1.5).rounded()))
   }
 
-  /// How much of the detail each pixel of another copy takes: 1 where nothing has moved, 0 where it has.
+  /// How much of the original each pixel of a later frame takes: 1 where nothing has moved, 0 where it has.
   package func weights(for other: Frame) -> [Float] {
     precondition(
       other.size == copy.size, "DetailTransfer: frames of \(other.size) and \(copy.size)")
@@ -50,7 +50,7 @@ package struct DetailTransfer: Sendable {
     return blurred(still).map { max(0, 2 * $0 - 1) }
   }
 
-  /// Adds the detail to another copy.
+  /// Adds what a later frame lacks of the original.
   ///
   /// - Parameters:
   ///   - other: A frame of the same size.
@@ -59,10 +59,16 @@ package struct DetailTransfer: Sendable {
   package func add(to other: Frame, strength: Double, into sum: inout [Float]) {
     if strength <= 0 { return }
     let weights = weights(for: other)
-    for pixel in weights.indices {
-      let weight = weights[pixel] * Float(strength)
-      if weight == 0 { continue }
-      for channel in pixel * 3..<pixel * 3 + 3 { sum[channel] += weight * Float(detail[channel]) }
+    original.pixels.withUnsafeBufferPointer { originals in
+      other.pixels.withUnsafeBufferPointer { others in
+        for pixel in weights.indices {
+          let weight = weights[pixel] * Float(strength)
+          if weight == 0 { continue }
+          for channel in pixel * 3..<pixel * 3 + 3 {
+            sum[channel] += weight * (Float(originals[channel]) - Float(others[channel]))
+          }
+        }
+      }
     }
   }
 

@@ -69,6 +69,13 @@ final class FrameEncoder {
     avcodec_free_context(&context)
   }
 
+  /// The parameter sets of an H.264 encoder.
+  var parameterSets: ParameterSets? {
+    guard let data = context.pointee.extradata else { return nil }
+    return ParameterSets(
+      Array(UnsafeBufferPointer(start: data, count: Int(context.pointee.extradata_size))))
+  }
+
   /// Encodes a frame, or with `nil` what is left, and hands over the packets that are ready.
   func encode(
     _ frame: FrameBuffer?, _ consume: (UnsafeMutablePointer<AVPacket>) throws -> Void

@@ -123,8 +123,7 @@ final class MediaFile {
     throw MediaError(
       .tooLarge, path: path,
       details: """
-        The picture is \(width)x\(height), the limit is \(limit) pixels; make it smaller or raise \
-        pixelLimit.
+        The picture is \(width)x\(height), the limit is \(limit) pixels; make it smaller.
         """)
   }
 

@@ -6,11 +6,21 @@ final class MovieSink: FrameSink {
   private let file: AtomicFile
   private let layout: kino_picture_layout
   private let size: FrameSize
-  private let encoder: FrameEncoder
+  private let rate: AVRational
+  private let crf: Double
+  /// Whether the last column or row is repeated.
+  private let isExtended: Bool
+  private var encoder: FrameEncoder
+  /// Whether the encoder has been given frames.
+  private var isEncoding = false
   private let sound: SoundEncoder?
   private let converter = FrameConverter()
   private let muxer: Muxer
   private var frameCount: Int64 = 0
+  private var packetCount: Int64 = 0
+  /// Whether several encoders, or other files, give the packets: their order alone tells when they are
+  /// decoded.
+  private var isJoined = false
 
   init(
     file: AtomicFile, format: MediaFormat, size: FrameSize, rate: FrameRate,
@@ -19,14 +29,37 @@ final class MovieSink: FrameSink {
     self.file = file
     self.size = FrameSize(width: size.width + size.width % 2, height: size.height + size.height % 2)
     layout = .video709(self.size)
-    let rate = rate.rational
-    var settings = ["preset": "medium", "crf": "\(options.crf)"]
+    isExtended = self.size != size
+    self.rate = rate.rational
+    crf = options.crf
+    encoder = try Self.encoder(layout, rate: self.rate, crf: crf)
+    sound = try SoundMix(options.sound).map(SoundEncoder.init)
+    var texts: [String: String] = [:]
+    texts["comment"] = options.recipe
+    texts["title"] = options.title
+    // MOV's own comment field ends at 64 KiB.
+    let flags = format == .mov ? "+faststart+use_metadata_tags" : "+faststart"
+    muxer = try Muxer(
+      format == .mov ? "mov" : "mp4", file: file,
+      encoders: [encoder] + (sound.map { [$0.encoder] } ?? []), rate: self.rate,
+      metadata: texts,
+      options: ["movflags": flags])
+  }
+
+  private static func encoder(
+    _ layout: kino_picture_layout, rate: AVRational, crf: Double
+  ) throws -> FrameEncoder {
+    // Its parameter sets then depend on size and rate alone, so that any two clips of these can be joined.
+    var x264 = ["stitchable=1"]
     #if arch(x86_64)
       // x264's AVX-512 code reads memory it never wrote, so that its choices vary from run to run.
-      if av_get_cpu_flags() & AV_CPU_FLAG_AVX512 != 0 { settings["x264-params"] = "asm=avx2" }
+      if av_get_cpu_flags() & AV_CPU_FLAG_AVX512 != 0 { x264.append("asm=avx2") }
     #endif
-    encoder = try FrameEncoder(
-      "libx264", layout: layout, timeBase: av_inv_q(rate), options: settings
+    return try FrameEncoder(
+      "libx264", layout: layout, timeBase: av_inv_q(rate),
+      options: [
+        "preset": "medium", "crf": "\(crf)", "x264-params": x264.joined(separator: ":"),
+      ]
     ) { context in
       context.framerate = rate
       context.color_primaries = AVCOL_PRI_BT709
@@ -38,16 +71,6 @@ final class MovieSink: FrameSink {
       // A fixed number: the bytes depend on it.
       context.thread_count = 4
     }
-    sound = try SoundMix(options.sound).map(SoundEncoder.init)
-    var texts: [String: String] = [:]
-    texts["comment"] = options.recipe
-    texts["title"] = options.title
-    // MOV's own comment field ends at 64 KiB.
-    let flags = format == .mov ? "+faststart+use_metadata_tags" : "+faststart"
-    muxer = try Muxer(
-      format == .mov ? "mov" : "mp4", file: file,
-      encoders: [encoder] + (sound.map { [$0.encoder] } ?? []), rate: rate, metadata: texts,
-      options: ["movflags": flags])
   }
 
   func append(_ frame: Frame) throws {
@@ -55,18 +78,48 @@ final class MovieSink: FrameSink {
       FrameBuffer(frame.extended(to: size)), from: .rgb(size), to: layout)
     picture.pointer.pointee.pts = frameCount
     frameCount += 1
-    try encoder.encode(picture) { try muxer.write($0, stream: 0) }
+    isEncoding = true
+    try encoder.encode(picture) { try write($0) }
     try sound?.advance(to: frameCount, timeBase: timeBase) { try muxer.write($0, stream: 1) }
   }
 
+  func stored(_ path: String) throws -> StoredPictures? {
+    guard !isExtended, let sets = encoder.parameterSets else { return nil }
+    return try StoredPictures(path: path, sets: sets, timeBase: timeBase, delay: delay)
+  }
+
+  func append(_ pictures: StoredPictures) throws {
+    isJoined = true
+    if isEncoding {
+      try encoder.encode(nil) { try write($0) }
+      encoder = try Self.encoder(layout, rate: rate, crf: crf)
+      isEncoding = false
+    }
+    let start = frameCount
+    try pictures.forEach { packet in
+      packet.pointee.pts += start
+      try write(packet)
+      frameCount += 1
+      try sound?.advance(to: frameCount, timeBase: timeBase) { try muxer.write($0, stream: 1) }
+    }
+  }
+
   func finish() throws {
-    try encoder.encode(nil) { try muxer.write($0, stream: 0) }
+    if isEncoding { try encoder.encode(nil) { try write($0) } }
     try sound?.finish(at: frameCount, timeBase: timeBase) { try muxer.write($0, stream: 1) }
     try muxer.finish()
   }
 
+  private func write(_ packet: UnsafeMutablePointer<AVPacket>) throws {
+    if isJoined { packet.pointee.dts = packetCount - Int64(delay) }
+    packetCount += 1
+    try muxer.write(packet, stream: 0)
+  }
+
   /// The length of a frame.
   private var timeBase: AVRational { encoder.context.pointee.time_base }
+  /// How many frames a picture may be stored after its turn.
+  private var delay: Int { Int(encoder.context.pointee.has_b_frames) }
 }
 
 extension Frame {

@@ -227,7 +227,10 @@ extension TrainingConfiguration {
     } catch {
       throw TrainingError(
         .invalidConfiguration,
-        "\(url.path): expected a readable YAML file. \(error.localizedDescription)")
+        "\(url.path): expected a readable YAML file in UTF-8; check the path.")
+    }
+    if let alias = YAMLAlias(firstIn: text) {
+      throw TrainingError(.invalidConfiguration, "\(url.path): \(alias)")
     }
     do {
       self = try YAMLDecoder().decode(Self.self, from: text)

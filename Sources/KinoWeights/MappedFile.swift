@@ -131,7 +131,8 @@ package final class MappedFile: @unchecked Sendable {
   static func cannotRead(_ path: String, _ code: Int32) -> WeightsError {
     WeightsError(
       code == ENOENT ? .notFound : .cannotRead, at: path, expected: "a readable file",
-      found: systemMessage(code), advice: "Check the path and its permissions.")
+      found: code == ENOENT ? "none" : systemMessage(code),
+      advice: "Check the path and its permissions.")
   }
 }
 

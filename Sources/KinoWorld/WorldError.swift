@@ -11,6 +11,6 @@ public struct WorldError: Error, CustomStringConvertible, Hashable, Sendable {
   /// What was expected, what was found, and what to do next.
   public let details: String
 
-  /// The kind, then the details.
-  public var description: String { "\(code.rawValue): \(details)" }
+  /// The details.
+  public var description: String { details }
 }

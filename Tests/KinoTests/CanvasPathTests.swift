@@ -93,10 +93,10 @@ import Testing
 extension ModelActor {
   fileprivate func sampled(_ job: CanvasJob, _ pace: Pace) throws -> Tensor {
     var pace = pace
-    let networks = try Networks(model, precision: job.sampling.precision, device: device)
+    let pipeline = try model.family.load(job.sampling.precision, on: device)
     let recipe = Recipe(try request().validated(for: model), model: model, hash: "")
     return try Sampling(
-      model: model, networks: networks, job: job, device: device,
+      model: model, pipeline: pipeline, job: job, device: device,
       rescued: try RescuedLatents(.memory, recipe: recipe, resumes: false), report: { _ in }
     ).timed(&pace)
   }

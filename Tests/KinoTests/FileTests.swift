@@ -82,7 +82,8 @@ import Testing
   @Test func `Work that was stopped goes on to the same bytes`() async throws {
     let path = folder.path("a.mp4")
     var long = request()
-    long.frameCount = 31
+    // Many windows: on a busy machine the second may be long done when its first step is seen.
+    long.frameCount = 67
     long.settings.stepCount = 40
     let studio = try await folder.studio()
     let task = Task { [long] in
@@ -110,7 +111,7 @@ import Testing
     {
       if case .step(let step) = event { windows.insert(step.window) }
     }
-    #expect(windows.max() == 3 && !windows.contains(1))
+    #expect(windows.max() == 6 && !windows.contains(1))
     let whole = folder.path("whole.mp4")
     _ = try await write(long, to: whole)
     #expect(FileManager.default.contentsEqual(atPath: path, andPath: whole))

@@ -224,7 +224,7 @@ import Testing
     var request = request()
     request.settings.stepCount = 1000
     request.size = FrameSize(352, 352)
-    request.frameCount = 481
+    request.frameCount = 480
     return request
   }
 

@@ -36,12 +36,12 @@ private struct Adapted {
     let place = try Adapted()
     let plain = try await place.folder.studio()
     let half = try await place.studio(0.5)
-    let base = try plain.model.weights.transformer.tensor(named: Adapted.key)
+    let base = try plain.model.wan().weights.transformer.tensor(named: Adapted.key)
     expectClose(
-      try half.model.weights.transformer.tensor(named: Adapted.key),
+      try half.model.wan().weights.transformer.tensor(named: Adapted.key),
       base + place.up.matmul(place.down) * 0.5, tolerance: 1e-5)
     expectClose(
-      try await place.studio(1, -0.5).model.weights.transformer.tensor(named: Adapted.key),
+      try await place.studio(1, -0.5).model.wan().weights.transformer.tensor(named: Adapted.key),
       base + place.up.matmul(place.down) * 0.5, tolerance: 1e-5)
 
     let clip = try #require(try await plain.clip(request()))

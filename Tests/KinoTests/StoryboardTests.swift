@@ -66,6 +66,17 @@ import Testing
     #expect(error?.details.contains(words) == true, "\(error?.details ?? "")")
   }
 
+  @Test func `All shots together last no longer than the limit`() throws {
+    func board(_ count: Int) -> String {
+      "shots:\n" + String(repeating: "- {prompt: a, seconds: 60}\n", count: count)
+    }
+    #expect(try Storyboard.composition(yaml: board(10)).shots.count == 10)
+    let error = #expect(throws: StudioError.self) {
+      try Storyboard.composition(yaml: board(11))
+    }
+    #expect(error?.details.contains("660") == true && error?.details.contains("600") == true)
+  }
+
   @Test func `The length is the sum, to the frame`() async throws {
     let folder = try TinyFolder()
     let third = String(repeating: "  - {prompt: a ball, seconds: 0.3}\n", count: 7)

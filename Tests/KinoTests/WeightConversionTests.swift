@@ -76,7 +76,7 @@ import Testing
     let half = tiny.url.appendingPathComponent("half")
     try WeightConversion(precision: .bf16).convert(tiny.model, to: half)
     #expect(
-      try Model(at: half).weights.transformer[Self.key]?.type == .bfloat16)
+      try Model(at: half).wan().weights.transformer[Self.key]?.type == .bfloat16)
   }
 
   @Test func `A model runs from a GGUF file in its folder, its sizes told by config.json`()

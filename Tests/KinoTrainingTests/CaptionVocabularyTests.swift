@@ -111,3 +111,17 @@ struct ShippedConfigurationTests {
     }
   }
 }
+
+@Suite("A configuration's text")
+struct ConfigurationTextTests {
+  @Test("with aliases is refused: a few lines of them would fill the memory")
+  func aliases() throws {
+    let folder = try TemporaryFolder()
+    var lines = ["a0: &a0 [x, x]"]
+    for level in 1...30 { lines.append("a\(level): &a\(level) [*a\(level - 1), *a\(level - 1)]") }
+    let url = folder["bomb.yaml"]
+    try lines.joined(separator: "\n").write(to: url, atomically: true, encoding: .utf8)
+    let error = #expect(throws: TrainingError.self) { try TrainingConfiguration(contentsOf: url) }
+    #expect(error?.details.contains("line 2: the alias *a0") == true)
+  }
+}

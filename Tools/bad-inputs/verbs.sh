@@ -108,20 +108,68 @@ story 'shots:\n- prompt: a\n  seconds: 1\n  picture: picture.png\n  at: 5\n'
 story 'shots:\n- prompt: a\n  seconds: 1\n  at: 0\n'
 story 'shots:\n- prompt: a\n  prompt: b\n'
 story 'a: &a [x, x]\nb: &b [*a, *a]\nshots: *b\n'
-{ echo "shots:"; yes '- {prompt: a, seconds: 0.1}' | head -1001; } >many.yaml
+{ echo "shots:"; yes -- '- {prompt: a, seconds: 0.1}' | head -1001; } >many.yaml
 try storyboard many.yaml
 head -c 2000000 /dev/zero | tr '\0' '#' >large.yaml
 try storyboard large.yaml
+
+# Models, weights and adapters.
+mkdir half-model lfs
+cp "$model/model_index.json" half-model/
+printf '{"_class_name": "StableDiffusionPipeline"}' >empty/model_index.json
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n' >lfs/model.safetensors
+transformer=$model/transformer/diffusion_pytorch_model.safetensors
+head -c 20000 "$transformer" >short.safetensors
+cp "$transformer" renamed.gguf
+printf 'GGUF\3\0\0\0\377\377\377\377\377\377\377\177\0\0\0\0\0\0\0\0' >huge.gguf
+printf 'PK\3\4' >broken.pth
+printf '\200\2c__builtin__\neval\nX\1\0\0\0aR.' >evil.pth
+printf '\10\0\0\0\0\0\0\0{"a": 1}' >odd.safetensors
+printf '\2\0\0\0\0\0\0\0{}' >none.safetensors
+
+try models missing
+try models notes.txt
+try models empty
+try models half-model
+try models cut-model --verify
+try models lfs --verify
+try models noise.safetensors
+try models huge.gguf
+try convert
+try convert missing.safetensors a.safetensors
+try convert clip.mp4 a.safetensors
+try convert noise.safetensors a.safetensors
+try convert short.safetensors a.safetensors
+try convert none.safetensors a.safetensors
+try convert evil.pth a.safetensors
+try convert broken.pth a.safetensors
+try convert "$transformer" taken.mp4
+try convert "$transformer" folder.mp4 --overwrite
+try convert "$transformer" a.safetensors --precision q8_0
+try convert "$transformer" a.safetensors --precision int3
+try convert "$transformer" no/such/a.safetensors
+try convert "$model" a.gguf
+try convert half-model converted
+try convert cut-model converted
+for lora in missing.safetensors notes.txt folder.mp4 noise.safetensors cut.safetensors short.safetensors \
+  "$transformer" "" clip.mp4:nan; do
+  try generate ball --model "$model" --lora "$lora"
+done
+for file in short.safetensors renamed.gguf huge.gguf broken.pth evil.pth odd.safetensors none.safetensors \
+  lfs half-model empty; do
+  try inspect "$file"
+done
+try generate ball --model half-model
 
 small="--model $model --frames 5 --steps 2 --size 32x32"
 shell "head -c 100000 /dev/zero | tr '\\0' x | \$kino animate picture.png - $small"
 shell "printf 'a\\377b' | \$kino animate picture.png - $small"
 shell "\$kino generate - $small <&-"
-shell "\$kino generate x $small --output s1.mp4 >&-"
-shell "\$kino generate x $small --output s2.mp4 --json | true"
-shell "\$kino generate x $small --output s3.mp4 >/dev/full"
-shell "\$kino generate x $small --output - >/dev/full"
-shell "\$kino plan generate x --model $model >/dev/full"
+shell "\$kino generate ball $small --output s1.mp4 >&-"
+shell "\$kino generate ball $small --output s2.mp4 --json | true"
+shell "\$kino generate ball $small --output s3.mp4 >/dev/full"
+shell "\$kino generate ball $small --output - >/dev/full"
+shell "\$kino plan generate ball --model $model >/dev/full"
 
 # stopped WORDS SECONDS ARGUMENTS...: a row of a Ctrl-C after so long.
 stopped() {
@@ -135,7 +183,7 @@ stopped copying 2 reverse clip.mp4 --size 1920x1080 --fps 120 --model "$model" -
 row "kino extend ... (kill -9 while sampling)" timeout --preserve-status -s KILL 4 \
   "$kino" extend clip.mp4 --seconds 9 --seed 1 --steps 60 --model "$model" --output k.mp4
 try extend clip.mp4 --seconds 1 --seed 1 "${fast[@]}" --output k.mp4 --resume
-mkdir -p .k.mp4.unfinished
-echo '{' >.k.mp4.unfinished/recipe.json
-try extend clip.mp4 --seconds 1 --seed 1 "${fast[@]}" --output k.mp4 --resume
-try extend clip.mp4 --seconds 1 --seed 1 "${fast[@]}" --output k.mp4
+mkdir -p .m.mp4.unfinished
+echo '{' >.m.mp4.unfinished/recipe.json
+try extend clip.mp4 --seconds 1 --seed 1 "${fast[@]}" --output m.mp4 --resume
+try extend clip.mp4 --seconds 1 --seed 1 "${fast[@]}" --output m.mp4

@@ -36,8 +36,9 @@ extension Composition {
         throw StudioError(
           .invalidLength,
           """
-          \(part.path): the part from \(part.start) s\(part.seconds.map { " for \($0) s" } ?? "") is \
-          empty or out of range; begin at 0 or later and end after that.
+          \(part.path): the part from \(part.start) s\
+          \(part.seconds.map { " to \(part.start + $0) s" } ?? "") is empty or out of range; begin at \
+          0 or later and end after that.
           """)
       }
     }

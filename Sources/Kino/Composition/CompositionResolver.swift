@@ -50,24 +50,27 @@ struct CompositionResolver {
   // MARK: Texts
 
   private mutating func cleanTexts() throws {
+    let length = model.textLength
     composition.negativePrompt = try Self.cleaned(
-      composition.negativePrompt, "negative prompt", isRequired: false)
+      composition.negativePrompt, "negative prompt", tokens: length, isRequired: false)
     let isRequired = composition.verb.needsPrompt
     try composition.updateShots { shot in
       if shot.prompts.isEmpty { shot.prompts = [TimedPrompt("")] }
       for index in shot.prompts.indices {
         shot.prompts[index].text = try Self.cleaned(
-          shot.prompts[index].text, "prompt", isRequired: isRequired)
+          shot.prompts[index].text, "prompt", tokens: length, isRequired: isRequired)
       }
     }
   }
 
-  private static func cleaned(_ text: String, _ name: String, isRequired: Bool) throws -> String {
+  private static func cleaned(
+    _ text: String, _ name: String, tokens: Int, isRequired: Bool
+  ) throws -> String {
     guard text.utf8.count <= Limits.promptLength * 4, text.count <= Limits.promptLength else {
       throw StudioError(
         .invalidPrompt,
         """
-        The \(name) has \(text.utf8.count) bytes; the model reads \(Model.textLength) tokens of it. \
+        The \(name) has \(text.utf8.count) bytes; the model reads \(tokens) tokens of it. \
         Shorten it to \(Limits.promptLength) characters or fewer.
         """)
     }
@@ -232,7 +235,7 @@ struct CompositionResolver {
       prompts: shot.prompts.map { ($0.text, Int(($0.start * rate / Double(stride)).rounded())) },
       frameCount: delivered, joins: shot.joins, stride: stride, ownCount: frames)
     result.guides = try shot.guides.map { try resolved($0, frames: frames) }
-    let scale = model.autoencoder.temporalScale
+    let scale = model.geometry.temporalScale
     let context = contextFrames(isBetween: shot.joins == [.previous, .next])
     if shot.joins.contains(.previous) {
       let known = try (neighbour(of: index, by: -1) + stride - 1) / stride
@@ -248,12 +251,12 @@ struct CompositionResolver {
     }
     var canvas = result.before + result.lead + frames + result.offset + result.after
     canvas = (canvas - 1 + scale - 1) / scale * scale + 1
-    let patch = model.transformer.patchSize[0]
+    let patch = model.geometry.patch.frames
     if patch > 1 && shot.joins.contains(.next) {
       throw StudioError(
         .unsupported, "\(model.name) has tokens of \(patch) frames; it can't run into a clip.")
     }
-    while model.autoencoder.latentFrames(canvas) % patch != 0 { canvas += scale }
+    while model.geometry.latentFrames(canvas) % patch != 0 { canvas += scale }
     result.canvasFrameCount = canvas
     return result
   }
@@ -266,7 +269,7 @@ struct CompositionResolver {
 
   /// Frames that a shot is told of a neighbour: what a window overlaps the one before by.
   private func contextFrames(isBetween: Bool) -> Int {
-    let scale = model.autoencoder.temporalScale
+    let scale = model.geometry.temporalScale
     // Between two clips, room is for what is new.
     return isBetween ? min(model.windowOverlap, scale + 1) : model.windowOverlap
   }

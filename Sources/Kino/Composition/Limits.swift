@@ -10,6 +10,8 @@ public enum Limits {
   public static let longestPictureSide = 2048
   /// The longest clip.
   public static let durationSeconds = 60.0
+  /// The longest storyboard, all shots together.
+  public static let storyboardSeconds = 600.0
   /// The rates of a clip.
   public static let framesPerSecond = 1.0...120.0
   /// The longest prompt in characters.

@@ -84,6 +84,11 @@ public enum Precision: String, Codable, CaseIterable, Sendable {
   case int8
 }
 
+extension Precision {
+  /// The element type of products; with 8-bit weights, of all that is not such a product.
+  var computeType: DType { self == .f32 ? .float32 : .bfloat16 }
+}
+
 /// Settings with every choice made.
 struct ResolvedSampling: Hashable, Sendable {
   let seed: UInt64

@@ -56,10 +56,8 @@ public enum Storyboard {
   public static func composition(
     yaml: String, name: String = "the storyboard", folder: URL? = nil
   ) throws -> Composition {
-    if let (alias, line) = alias(in: yaml) {
-      throw StudioError(
-        .invalidStoryboard,
-        "\(name): line \(line): the alias *\(alias) stands for another text; write that out.")
+    if let alias = YAMLAlias(firstIn: yaml) {
+      throw StudioError(.invalidStoryboard, "\(name): \(alias)")
     }
     let node: Node?
     do {
@@ -72,22 +70,6 @@ public enum Storyboard {
       throw StudioError(.invalidStoryboard, "\(name): the file is empty; list its shots.")
     }
     return try StoryboardReader(name: name, folder: folder).composition(node)
-  }
-}
-
-extension Storyboard {
-  /// The first anchor that is repeated, and where: a few lines of these can stand for more than there is
-  /// memory.
-  private static func alias(in yaml: String) -> (name: Substring, line: Int)? {
-    guard yaml.contains("&"), yaml.contains("*") else { return nil }
-    let anchors = Set(yaml.matches(of: /&([^\s,\[\]{}&*]+)/).map(\.1))
-    for (index, line) in yaml.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
-      for match in line.matches(of: /\*([^\s,\[\]{}&*]+)/) where anchors.contains(match.1) {
-        return (match.1, index + 1)
-      }
-    }
-    return nil
   }
 }
 
@@ -141,6 +123,12 @@ private struct StoryboardReader {
   private func segments(_ nodes: [Node]) throws -> [Segment] {
     var cards = try nodes.enumerated().map { try card($1, isFirst: $0 == 0) }
     try settleLengths(&cards)
+    let total = cards.reduce(0) { $0 + ($1.seconds ?? 0) }
+    guard total <= Limits.storyboardSeconds else {
+      throw fault(
+        cards[cards.count - 1].node, "seconds",
+        "all shots together last \(total) seconds, expected at most \(Limits.storyboardSeconds)")
+    }
     var timeline: [Segment] = []
     for card in cards {
       guard let seconds = card.seconds else { continue }
@@ -169,7 +157,9 @@ private struct StoryboardReader {
     guard let prompt = fields["prompt"] else {
       throw fault(node, "prompt", "is missing; say what the shot shows")
     }
-    let start = try fields["start"].map { try seconds($0, "start", from: 0) }
+    let start = try fields["start"].map {
+      try seconds($0, "start", from: 0, to: Limits.storyboardSeconds)
+    }
     let length = try fields["seconds"].map { try seconds($0, "seconds", from: 0.01) }
     let join = try fields["join"].map { node in
       try value(node, "join", "cut or continuous") {
@@ -255,9 +245,11 @@ private struct StoryboardReader {
     return value
   }
 
-  private func seconds(_ node: Node, _ field: String, from least: Double) throws -> Double {
-    try value(node, field, "seconds from \(least) to \(Limits.durationSeconds)") { text in
-      Double(text).flatMap { (least...Limits.durationSeconds).contains($0) ? $0 : nil }
+  private func seconds(
+    _ node: Node, _ field: String, from least: Double, to most: Double = Limits.durationSeconds
+  ) throws -> Double {
+    try value(node, field, "seconds from \(least) to \(most)") { text in
+      Double(text).flatMap { (least...most).contains($0) ? $0 : nil }
     }
   }
 
@@ -268,6 +260,7 @@ private struct StoryboardReader {
 
   private func fault(_ node: Node, _ field: String, _ text: String) -> StudioError {
     let line = node.mark.map { " line \($0.line):" } ?? ""
-    return StudioError(.invalidStoryboard, "\(name):\(line) \(field) \(text).")
+    let link = text.hasPrefix("is ") ? "" : ":"
+    return StudioError(.invalidStoryboard, "\(name):\(line) \(field)\(link) \(text).")
   }
 }

@@ -61,18 +61,16 @@ extension Inspection {
   /// Tells which networks of Kino's the weights hold, or why Kino can't run them.
   private mutating func addNetworks(_ weights: WeightSet) {
     do {
-      let forms = try CheckpointForm.recognise(
-        in: weights, headDimension: weights.headDimensionBeside)
-      for form in forms {
+      for network in try Model.networks(in: weights) {
         var values: [String: JSONValue] = [
-          "names": .string(form.namesInWords), "sizes": .string(form.sizes),
-          "use": .string(form.use.text),
+          "names": .string(network.names), "sizes": .string(network.sizes),
+          "use": .string(network.use),
         ]
-        if !form.models.isEmpty {
-          values["models"] = .string(form.models.joined(separator: ", or "))
+        if !network.models.isEmpty {
+          values["models"] = .string(network.models.joined(separator: ", or "))
         }
-        if let expert = form.expert { values["expert"] = .string("\(expert.rawValue) noise") }
-        add(form.network.name, .object(values))
+        if let expert = network.expert { values["expert"] = .string(expert) }
+        add(network.name, .object(values))
       }
     } catch {
       if let adapter = try? LoRA(weights) {

@@ -127,29 +127,24 @@ public struct Inspection: Sendable, CustomStringConvertible {
     add("name", .string(model.name))
     add("pipeline", .string(model.folder.index.className))
     add("hash", .string(try model.hash().hexadecimal))
-    let parts = [
-      ("transformer", model.weights.transformer), ("autoencoder", model.weights.autoencoder),
-      ("text_encoder", model.weights.textEncoder),
-    ]
-    add("parameters", .integer(parts.reduce(0) { $0 + Self.parameterCount($1.1) }))
-    for (name, weights) in parts {
-      add("\(name)_parameters", .integer(Self.parameterCount(weights)))
+    let parts = model.family.parts
+    add("parameters", .integer(parts.reduce(0) { $0 + Self.parameterCount($1.weights) }))
+    for part in parts {
+      add("\(part.name)_parameters", .integer(Self.parameterCount(part.weights)))
     }
-    add("bytes", .integer(parts.reduce(0) { $0 + Self.byteCount($1.1) }))
-    let compression = model.autoencoder
+    add("bytes", .integer(parts.reduce(0) { $0 + Self.byteCount($1.weights) }))
+    let compression = model.geometry
     add(
       "compression",
       .string(
         "\(compression.temporalScale)x\(compression.spatialScale)x\(compression.spatialScale), "
-          + "\(compression.latentChannels) channels"))
+          + "\(compression.channels) channels"))
     add("size_multiple", .integer(model.sizeMultiple))
     add("flow_shift", .number(model.flowShift))
-    for (name, component) in [
-      ("transformer", "transformer"), ("autoencoder", "vae"), ("text_encoder", "text_encoder"),
-    ] {
+    for part in parts {
       // Weights of other forms need none beside them.
-      guard let file = try? model.folder.configuration(of: component) else { continue }
-      add("\(name)_configuration", .object(file.values))
+      guard let file = try? model.folder.configuration(of: part.component) else { continue }
+      add("\(part.name)_configuration", .object(file.values))
     }
   }
 

@@ -41,24 +41,27 @@ extension ModelActor {
     _ stage: ProbeStage, text: String?, input: URL?, output: URL, precision: Precision
   ) throws {
     setThreads()
+    let model = try model.wan()
     let tensors = try ProbeTensors(input, stage: stage, device: device)
     let result: (name: String, tensor: Tensor)
     switch stage {
     case .tokenize:
       guard let text else { throw StudioError(.invalidTensor, "tokenize needs a text.") }
-      let ids = try model.loadTokenizer().encode(text, maximumLength: Model.textLength)
+      let ids = try model.loadTokenizer().encode(text, maximumLength: model.textLength)
       result = ("input_ids", Tensor(ids.map(Int64.init), shape: [1, ids.count]))
-    case .textEncoder: result = ("hidden_states", try hiddenStates(tensors, precision))
-    case .transformer: result = ("velocity", try velocity(tensors, precision))
-    case .encode: result = ("latents", try latents(tensors, precision))
-    case .decode: result = ("pixels", try pixels(tensors, precision))
+    case .textEncoder: result = ("hidden_states", try hiddenStates(tensors, model, precision))
+    case .transformer: result = ("velocity", try velocity(tensors, model, precision))
+    case .encode: result = ("latents", try latents(tensors, model, precision))
+    case .decode: result = ("pixels", try pixels(tensors, model, precision))
     }
     try Task.checkCancellation()
     try SafetensorsFile.write(
       [(key: result.name, value: result.tensor.moved(to: .cpu).contiguous())], to: output)
   }
 
-  private func hiddenStates(_ tensors: ProbeTensors, _ precision: Precision) throws -> Tensor {
+  private func hiddenStates(
+    _ tensors: ProbeTensors, _ model: WanFamily, _ precision: Precision
+  ) throws -> Tensor {
     let ids = try tensors["input_ids", [nil, nil]].cast(to: .int64)
     let mask = try tensors["attention_mask", ids.shape.map(Optional.some)]
     let limit = model.textEncoder.vocabularySize
@@ -69,7 +72,9 @@ extension ModelActor {
     return try computing { network(inputIDs: ids, mask: mask, computeType: precision.computeType) }
   }
 
-  private func velocity(_ tensors: ProbeTensors, _ precision: Precision) throws -> Tensor {
+  private func velocity(
+    _ tensors: ProbeTensors, _ model: WanFamily, _ precision: Precision
+  ) throws -> Tensor {
     let shape = model.transformer
     let latents = try tensors["latents", [nil, shape.inputChannels, nil, nil, nil]]
     let (batch, _, frames, height, width) = latents.shape5
@@ -100,7 +105,9 @@ extension ModelActor {
     }
   }
 
-  private func latents(_ tensors: ProbeTensors, _ precision: Precision) throws -> Tensor {
+  private func latents(
+    _ tensors: ProbeTensors, _ model: WanFamily, _ precision: Precision
+  ) throws -> Tensor {
     let pixels = try tensors["pixels", [nil, 3, nil, nil, nil]]
     let (_, _, frames, height, width) = pixels.shape5
     let (temporal, spatial) = (model.autoencoder.temporalScale, model.autoencoder.spatialScale)
@@ -116,7 +123,9 @@ extension ModelActor {
     }
   }
 
-  private func pixels(_ tensors: ProbeTensors, _ precision: Precision) throws -> Tensor {
+  private func pixels(
+    _ tensors: ProbeTensors, _ model: WanFamily, _ precision: Precision
+  ) throws -> Tensor {
     let latents = try tensors["latents", [nil, model.autoencoder.latentChannels, nil, nil, nil]]
     let network = try model.loadAutoencoder(precision, device)
     let (_, _, frames, height, width) = latents.shape5

@@ -86,10 +86,9 @@ extension Model {
           .invalidSetting, "\(file.url.path): the weight is \(file.weight); use a finite number.")
       }
       let adapter = try LoRA(at: file.url)
-      let base = model.weights.transformer
-      let (merged, report) = try adapter.merged(into: base, strength: file.weight)
+      let (merged, report) = try model.family.merging(adapter, strength: file.weight)
       // With a weight of 0 nothing is computed, not even in other types.
-      if file.weight != 0 { model.weights.transformer = merged }
+      if file.weight != 0 { model.family = merged }
       let hash = try adapter.weights.fileHash()
       model.loras.append(MergedLoRA(file, hash: hash.hexadecimal, keys: report))
     }

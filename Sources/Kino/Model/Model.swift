@@ -1,6 +1,5 @@
 public import Foundation
 internal import KinoDiffusion
-public import KinoModels
 public import KinoWeights
 
 /// A model on disk: its configurations and where its weights are, none of them read yet.
@@ -11,51 +10,36 @@ public struct Model: Sendable {
   public let folder: ModelFolder
   /// The content of `kino.json`.
   public let profile: ModelProfile
-  /// The shape of the autoencoder.
-  public let autoencoder: VideoAutoencoder.Configuration
-  /// The shape of the transformer.
-  public let transformer: DiffusionTransformer.Configuration
-  /// The shape of the text encoder.
-  public let textEncoder: UMT5Encoder.Configuration
-  /// The weights of the three networks.
-  public internal(set) var weights: Weights
-  /// The sigma shift of the scheduler's configuration.
-  public let flowShift: Double
+  /// What knows the networks.
+  package internal(set) var family: any ModelFamily
   /// The adapters that have been added to the transformer, in order.
   public internal(set) var loras: [MergedLoRA] = []
-
-  /// Where the numbers of the networks are.
-  public struct Weights: Sendable {
-    /// Of the autoencoder.
-    public let autoencoder: WeightSet
-    /// Of the transformer.
-    public internal(set) var transformer: WeightSet
-    /// Of the text encoder.
-    public let textEncoder: WeightSet
-  }
 
   /// Opens a model's folder and checks that its parts fit each other.
   ///
   /// The folders of its networks may hold weights of any form that `CheckpointForm` recognises.
   ///
   /// - Throws: ``StudioError``, `WeightsError` or `ModelError` naming the file at fault.
-  public init(at url: URL) throws {
+  public init(at url: URL) throws { try self.init(at: url, families: Model.families) }
+
+  /// Opens a model of one of some families.
+  package init(at url: URL, families: [any ModelFamily.Type]) throws {
     folder = try ModelFolder(at: url)
-    try Model.requireSupported(folder.index, at: url.path)
     profile = try Model.profile(in: url)
     name = profile.name ?? url.standardizedFileURL.lastPathComponent
-    let (autoencoder, autoencoderWeights) = try folder.autoencoder()
-    let (transformer, transformerWeights) = try folder.transformer()
-    let (textEncoder, textEncoderWeights) = try folder.textEncoder()
-    (self.autoencoder, self.transformer, self.textEncoder) = (autoencoder, transformer, textEncoder)
-    try autoencoder.validate()
-    try transformer.validate()
-    try textEncoder.validate()
-    flowShift = try Model.flowShift(in: folder)
-    weights = Weights(
-      autoencoder: autoencoderWeights, transformer: transformerWeights,
-      textEncoder: textEncoderWeights)
-    try requireFit()
+    guard let family = families.first(where: { [folder] in $0.claims(folder.index) }) else {
+      throw StudioError(
+        .invalidModel,
+        """
+        \(url.path): this is a \(folder.index.className.prefix(80).description.printable), expected a \
+        model of the family \(families.map { $0.name }.joined(separator: " or ")).
+        """)
+    }
+    self.family = try family.init(folder)
+    if let preview = profile.preview, preview.weights.count != geometry.channels {
+      throw StudioError.partsDiffer(
+        folder, "preview has \(preview.weights.count) channels, the latents \(geometry.channels)")
+    }
   }
 
   /// Finds and opens a model.
@@ -68,16 +52,21 @@ public struct Model: Sendable {
 
   // MARK: - Sizes
 
+  /// How latents lie under pixels.
+  var geometry: LatentGeometry { family.geometry }
+
+  /// The shift of sampling's noise levels, where it does not grow with the size.
+  public var flowShift: Double { family.flowShift }
+
   /// Frames are generated at multiples of this in both directions.
   public var sizeMultiple: Int {
-    let patch = max(transformer.patchSize[1], transformer.patchSize[2])
-    let own = autoencoder.spatialScale * patch
+    let own = geometry.spatialScale * max(geometry.patch.height, geometry.patch.width)
     let asked = profile.sizeMultiple ?? own
     return (max(asked, own) + own - 1) / own * own
   }
 
-  /// Text tokens that the transformer attends to, padding included.
-  public static let textLength = 512
+  /// Text tokens that the model reads.
+  public var textLength: Int { family.textLength }
 
   /// What a request takes where it says nothing, complete.
   public var defaults:
@@ -85,14 +74,11 @@ public struct Model: Sendable {
       size: FrameSize, frames: Int, framesPerSecond: Double, steps: Int, guidance: Double
     )
   {
-    // As published Wan models are used: 2.1 at 480p, 2.2 with its larger latents at 720p.
-    let own = profile.defaults
-    let isLarge = autoencoder.isResidual
+    let (own, others) = (profile.defaults, family.defaults)
     return (
-      own?.size.flatMap(FrameSize.init(parsing:))
-        ?? (isLarge ? FrameSize(1280, 704) : FrameSize(832, 480)),
-      own?.frames ?? (isLarge ? 121 : 81), own?.framesPerSecond ?? (isLarge ? 24 : 16),
-      own?.steps ?? 50, own?.guidance ?? 5
+      own?.size.flatMap(FrameSize.init(parsing:)) ?? others.size, own?.frames ?? others.frames,
+      own?.framesPerSecond ?? others.framesPerSecond, own?.steps ?? others.steps,
+      own?.guidance ?? others.guidance
     )
   }
 
@@ -103,25 +89,21 @@ public struct Model: Sendable {
 
   /// Frames that a window, or a shot, is told of what comes before: enough to see how things move.
   var windowOverlap: Int {
-    profile.windowOverlap ?? max(autoencoder.temporalScale + 1, windowFrames / 4)
+    profile.windowOverlap ?? max(geometry.temporalScale + 1, windowFrames / 4)
   }
 
   /// Latent frames and patches of a clip whose sizes are multiples already.
   func latentShape(size: FrameSize, frameCount: Int) throws -> LatentShape {
-    let patch = transformer.patchSize
-    return try LatentShape(
-      channels: autoencoder.latentChannels, frames: autoencoder.latentFrames(frameCount),
-      height: size.height / autoencoder.spatialScale, width: size.width / autoencoder.spatialScale,
-      patch: LatentShape.Patch(frames: patch[0], height: patch[1], width: patch[2]))
+    try geometry.shape(frames: frameCount, height: size.height, width: size.width)
   }
 
   /// The windows over a canvas of latent frames, of which some are known at its ends.
   func windows(
     latentFrames: Int, knownAtStart start: Int = 0, atEnd end: Int = 0
   ) throws -> WindowPlan {
-    let step = transformer.patchSize[0]
-    let window = max(step, autoencoder.latentFrames(windowFrames) / step * step)
-    let asked = autoencoder.latentFrames(windowOverlap)
+    let step = geometry.patch.frames
+    let window = max(step, geometry.latentFrames(windowFrames) / step * step)
+    let asked = geometry.latentFrames(windowOverlap)
     let overlap = min(window - step, max(step, asked / step * step))
     return try WindowPlan(
       frames: latentFrames, window: window, overlap: max(0, overlap), knownAtStart: start,
@@ -146,7 +128,7 @@ public struct Model: Sendable {
   var tileSide: Int {
     let pixels = Double(profile.maximumPixels ?? 1 << 20).squareRoot()
     let step = sizeMultiple
-    return max(1, Int(pixels) / step) * step / autoencoder.spatialScale
+    return max(1, Int(pixels) / step) * step / geometry.spatialScale
   }
 
   /// Overlapping tiles of that size over a canvas.
@@ -166,18 +148,6 @@ public struct Model: Sendable {
 // MARK: - Checks
 
 extension Model {
-  private static func requireSupported(_ index: ModelIndex, at path: String) throws {
-    for part in ["transformer_2", "image_encoder"]
-    where index.components[part]?.className != nil {
-      throw StudioError(
-        .invalidModel,
-        """
-        \(path): this model has the component \(part), which Kino can't run yet; use a \
-        text-to-video model with one transformer.
-        """)
-    }
-  }
-
   private static func profile(in url: URL) throws -> ModelProfile {
     let file = url.appendingPathComponent(ModelProfile.fileName)
     guard FileManager.default.fileExists(atPath: file.path) else { return ModelProfile() }
@@ -185,52 +155,12 @@ extension Model {
     try profile.validate(at: file.path)
     return profile
   }
+}
 
-  private static func flowShift(in folder: ModelFolder) throws -> Double {
-    struct Scheduler: Decodable {
-      var flowShift: Double?
-      var shift: Double?
-
-      enum CodingKeys: String, CodingKey {
-        case shift
-        case flowShift = "flow_shift"
-      }
-    }
-    let file = try folder.configuration(of: "scheduler", file: "scheduler_config.json")
-    let values: Scheduler = try file.decode()
-    let shift = values.flowShift ?? values.shift ?? 1
-    guard shift > 0 && shift <= 100 else {
-      throw StudioError(
-        .invalidModel,
-        "\(folder.url.path): the scheduler's flow_shift is \(shift), expected a number in 0...100.")
-    }
-    return shift
-  }
-
-  private func requireFit() throws {
-    func require(_ holds: Bool, _ text: @autoclosure () -> String) throws {
-      if !holds {
-        throw StudioError(
-          .invalidModel, "\(folder.url.path): \(text()). The parts are of different models.")
-      }
-    }
-    try require(
-      transformer.inputChannels == autoencoder.latentChannels
-        && transformer.outputChannels == autoencoder.latentChannels,
-      """
-      the autoencoder's latents have \(autoencoder.latentChannels) channels, the transformer takes \
-      \(transformer.inputChannels) and gives \(transformer.outputChannels)
-      """)
-    try require(
-      transformer.textWidth == textEncoder.width,
-      """
-      the text encoder's states are \(textEncoder.width) wide, the transformer expects \
-      \(transformer.textWidth)
-      """)
-    if let preview = profile.preview {
-      try require(
-        preview.weights.count == autoencoder.latentChannels,
-        "preview has \(preview.weights.count) channels, the latents \(autoencoder.latentChannels)")
-    }
+extension StudioError {
+  /// Parts of a model do not fit each other.
+  static func partsDiffer(_ folder: ModelFolder, _ text: String) -> StudioError {
+    StudioError(
+      .invalidModel, "\(folder.url.path): \(text). The parts are of different models.")
   }
 }

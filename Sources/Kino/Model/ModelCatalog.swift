@@ -224,10 +224,9 @@ public struct ModelCatalog: Sendable {
       return
     }
     do {
-      let forms = try CheckpointForm.recognise(
-        in: weights, headDimension: weights.headDimensionBeside)
-      found.models = forms.flatMap(\.models)
-      found.uses = forms.map { "\($0.network.name): \($0.use.text)" }
+      let networks = try Model.networks(in: weights)
+      found.models = networks.flatMap(\.models)
+      found.uses = networks.map { "\($0.name): \($0.use)" }
     } catch {
       guard let adapter = try? LoRA(weights) else { throw error }
       found.uses = ["a LoRA of \(adapter.layerCount) layers, for --lora"]

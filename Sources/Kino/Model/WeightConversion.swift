@@ -1,5 +1,4 @@
 public import Foundation
-internal import KinoModels
 public import KinoWeights
 
 /// Converts weights of any form that Kino reads to safetensors under the names of diffusers, or to GGUF.
@@ -66,24 +65,23 @@ public struct WeightConversion: Sendable {
       throw StudioError(
         .outputExists, "\(output.path): expected the name of a file, found a folder.")
     }
-    let forms = try CheckpointForm.recognise(
-      in: weights, headDimension: weights.headDimensionBeside)
-    guard let form = forms.first, forms.count == 1 else {
+    let networks = try Model.networks(in: weights)
+    guard let network = networks.first, networks.count == 1 else {
       throw StudioError(
         .unsupported,
         """
         \(weights.url.path): expected one network, found \
-        \(forms.map(\.network.name).joined(separator: ", ")); take the files of single networks.
+        \(networks.map(\.name).joined(separator: ", ")); take the files of single networks.
         """)
     }
     if isGGUF {
-      try form.ggufWeights().convert(
+      try network.ggufWeights().convert(
         to: output, precision: precision ?? .q80,
-        metadata: ["general.architecture": form.network.ggufArchitecture])
+        metadata: ["general.architecture": network.architecture])
     } else {
-      try form.weights.convert(to: output, precision: precision, metadata: ["format": "pt"])
+      try network.weights.convert(to: output, precision: precision, metadata: ["format": "pt"])
     }
-    return "\(form.network.name), \(form.weights.tensors.count) tensors"
+    return "\(network.name), \(network.weights.tensors.count) tensors"
   }
 
   // MARK: - Models
@@ -104,13 +102,12 @@ public struct WeightConversion: Sendable {
         try copyFiles(of: source, to: target)
         guard let stem = Self.stems[component] else { continue }
         let weights = try model.weights(of: component)
-        let forms = try CheckpointForm.recognise(
-          in: weights, headDimension: weights.headDimensionBeside)
-        guard let form = forms.first, forms.count == 1 else {
+        let networks = try Model.networks(in: weights)
+        guard let network = networks.first, networks.count == 1 else {
           throw StudioError(
-            .unsupported, "\(source.path): expected one network, found \(forms.count).")
+            .unsupported, "\(source.path): expected one network, found \(networks.count).")
         }
-        try form.weights.convert(toFolder: target, stem: stem, precision: precision)
+        try network.weights.convert(toFolder: target, stem: stem, precision: precision)
       }
     }
     return "model of \(components.joined(separator: ", "))"
@@ -129,26 +126,6 @@ public struct WeightConversion: Sendable {
         isTokenizer || !WeightSet.hasUsualName(URL(fileURLWithPath: name))
       else { continue }
       try manager.copyItem(at: file, to: target.appendingPathComponent(name))
-    }
-  }
-}
-
-extension CheckpointForm {
-  /// The weights under the names that GGUF files of transformers have, those of the Wan repositories.
-  func ggufWeights() throws -> WeightSet {
-    guard case .transformer = network else { return weights }
-    return try weights.renamed { KeyStyles.transformer.foreign(for: $0) ?? $0 }
-  }
-}
-
-extension CheckpointForm.Network {
-  /// The name of the architecture in a GGUF file's header.
-  fileprivate var ggufArchitecture: String {
-    switch self {
-    case .transformer: "wan"
-    case .autoencoder: "wan_vae"
-    case .textEncoder: "t5encoder"
-    case .imageEncoder: "clip"
     }
   }
 }

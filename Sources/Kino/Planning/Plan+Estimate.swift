@@ -1,7 +1,4 @@
 internal import KinoDiffusion
-internal import KinoModels
-internal import KinoTensor
-internal import KinoWeights
 
 extension Plan {
   /// Estimates a composition without doing any of it; times are filled in by ``timed(by:isMeasured:)``.
@@ -10,7 +7,7 @@ extension Plan {
     framesPerSecond = work.framesPerSecond
     let settings = work.sampling
     let branches = settings.guidanceScale == 1 ? 1 : 2
-    let width = settings.precision.computeType.byteCount
+    let cost = model.family.cost
     var (tokens, windows, largest, made, latents) = (0, 0, 0, 0, 0)
     (samplingOperations, decodingOperations) = (0, 0)
     decodingBytes = 0
@@ -22,14 +19,12 @@ extension Plan {
         largest = max(largest, pass.tokensAtOnce)
         latents = max(latents, pass.shape.axes.reduce(4, *))
         samplingOperations += try pass.operations(work.sampling, branches: branches, model: model)
-        decodingOperations += model.autoencoder.decodingOperations(
-          latentFrames: pass.shape.frames, height: pass.shape.height, width: pass.shape.width)
+        decodingOperations += cost.decodingOperations(pass.shape)
         let chunk = Model.decodingChunk(height: pass.shape.height, width: pass.shape.width)
         decodingBytes = max(
           decodingBytes,
-          model.autoencoder.decodingBytes(
-            latentFrames: min(chunk, pass.shape.frames), height: pass.shape.height,
-            width: pass.shape.width, bytesPerNumber: width))
+          cost.decodingBytes(
+            pass.shape, framesAtOnce: min(chunk, pass.shape.frames), settings.precision))
       }
       made += shot.canvasFrameCount
     }
@@ -38,8 +33,7 @@ extension Plan {
     canvasFrames = made
     weightBytes = work.shots.isEmpty ? 0 : model.weightBytes(settings.precision)
     activationBytes =
-      model.transformer.activationBytes(
-        tokens: TextGuidedDenoiser.tokensAtOnce(largest, texts: branches), bytesPerNumber: width)
+      cost.velocityBytes(tokens: largest, texts: branches, settings.precision)
       + 12 * latents
     let frameBytes = work.size.width * work.size.height * 3
     // Besides the result, what shots see of their neighbours.
@@ -106,7 +100,7 @@ private struct PlannedPass {
       let steps = try model.schedule(settings, tokens: window.tokens, from: level)?.stepCount ?? 0
       let evaluations = steps * settings.sampler.sampler.evaluationsPerStep * branches
       return sum + Double(evaluations * window.tiles)
-        * model.transformer.floatingPointOperations(tokens: window.tokens, textTokens: 64)
+        * model.family.cost.velocityOperations(tokens: window.tokens)
     }
   }
 }
@@ -137,68 +131,6 @@ extension Plan {
 extension Model {
   /// Bytes of all weights when products are computed in a precision.
   func weightBytes(_ precision: Precision) -> Int {
-    let width = precision.computeType.byteCount
-    let sets = [
-      (weights.autoencoder, width), (weights.transformer, precision == .int8 ? 1 : width),
-      (weights.textEncoder, width),
-    ]
-    return sets.reduce(0) { sum, part in
-      sum + part.0.tensors.reduce(0) { $0 + $1.elementCount * part.1 }
-    }
-  }
-}
-
-extension DiffusionTransformer.Configuration {
-  /// Bytes that one pass holds at its widest: the float32 stream and its modulation, queries, keys
-  /// and values, and the feed-forward network's hidden layer.
-  func activationBytes(tokens: Int, bytesPerNumber: Int) -> Int {
-    let stream = width * 4 * 8
-    let products = (width * 6 + feedForwardWidth * 2) * bytesPerNumber
-    return tokens * (stream + products)
-  }
-}
-
-extension VideoAutoencoder.Configuration {
-  /// The decoder's levels: channels in and out, and positions, from the latents up.
-  private func levels(
-    latentFrames: Int, height: Int, width: Int
-  ) -> [(inputs: Int, outputs: Int, positions: Double, isLast: Bool)] {
-    let widths = ([widthMultipliers[widthMultipliers.count - 1]] + widthMultipliers.reversed())
-      .map { $0 * decoderWidth }
-    let doublings = temporalDownsampling.reversed() + [false]
-    var (frames, height, width) = (Double(latentFrames), Double(height), Double(width))
-    return doublings.enumerated().map { level, doubles in
-      let positions = frames * height * width
-      if doubles { frames *= 2 }
-      (height, width) = (height * 2, width * 2)
-      return (widths[level], widths[level + 1], positions, level == doublings.count - 1)
-    }
-  }
-
-  /// Counts the floating-point operations of decoding, convolutions only.
-  func decodingOperations(latentFrames: Int, height: Int, width: Int) -> Double {
-    var sum = 0.0
-    for level in levels(latentFrames: latentFrames, height: height, width: width) {
-      let (inputs, outputs) = (Double(level.inputs), Double(level.outputs))
-      let blocks = Double(residualBlockCount + 1)
-      let first = 27 * (inputs * outputs + outputs * outputs)
-      sum += level.positions * (first + (blocks - 1) * 54 * outputs * outputs)
-      // The convolution after doubling the rows, the columns and, mostly, the frames.
-      if !level.isLast { sum += level.positions * 8 * 9 * outputs * outputs }
-    }
-    let deepest = Double(decoderWidth * widthMultipliers[widthMultipliers.count - 1])
-    sum += Double(latentFrames * height * width) * 4 * 27 * deepest * deepest
-    return 2 * sum
-  }
-
-  /// Bytes that decoding so many latent frames at once holds at its widest.
-  func decodingBytes(latentFrames: Int, height: Int, width: Int, bytesPerNumber: Int) -> Int {
-    let perFrame =
-      levels(latentFrames: 1, height: height, width: width)
-      .map { $0.positions * Double(max($0.inputs, $0.outputs)) }.max() ?? 0
-    let pixels = Double(latentFrames * temporalScale * height * width * spatialScale * spatialScale)
-    // Measured: tensors of the widest level alive at once, and what its convolutions keep of the past.
-    let alive = 2.5 * Double(latentFrames) + 4.8
-    return Int(perFrame * alive) * bytesPerNumber + Int(pixels) * 3 * 4 * 3
+    family.parts.reduce(0) { $0 + $1.byteCount(precision) }
   }
 }

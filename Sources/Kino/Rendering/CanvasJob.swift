@@ -35,10 +35,10 @@ extension ResolvedShot {
   func knownLatents(_ model: Model) -> (start: Int, end: Int) {
     let guided = guides.contains { $0.frame == nil && $0.guide.noiseLevel < 1 }
     // A canvas that is known a little everywhere needs no direction.
-    if guided { return (before > 0 ? model.autoencoder.latentFrames(before) : 0, 0) }
+    if guided { return (before > 0 ? model.geometry.latentFrames(before) : 0, 0) }
     return (
-      before > 0 ? model.autoencoder.latentFrames(before) : 0,
-      after / model.autoencoder.temporalScale
+      before > 0 ? model.geometry.latentFrames(before) : 0,
+      after / model.geometry.temporalScale
     )
   }
 
@@ -46,18 +46,18 @@ extension ResolvedShot {
   func windows(_ model: Model) throws -> WindowPlan {
     let known = knownLatents(model)
     return try model.windows(
-      latentFrames: model.autoencoder.latentFrames(canvasFrameCount), knownAtStart: known.start,
+      latentFrames: model.geometry.latentFrames(canvasFrameCount), knownAtStart: known.start,
       atEnd: known.end)
   }
 
   /// Which prompt conditions which latent frames.
   func promptStretches(_ model: Model) -> [PromptStretch] {
-    let frames = model.autoencoder.latentFrames(canvasFrameCount)
-    let patch = model.transformer.patchSize[0]
+    let frames = model.geometry.latentFrames(canvasFrameCount)
+    let patch = model.geometry.patch.frames
     let starts = prompts.enumerated().map { index, prompt in
       index == 0
         ? 0
-        : min(frames, model.autoencoder.latentFrame(of: own.lowerBound + max(0, prompt.frame)))
+        : min(frames, model.geometry.latentFrame(of: own.lowerBound + max(0, prompt.frame)))
           / patch * patch
     }
     var stretches: [PromptStretch] = []

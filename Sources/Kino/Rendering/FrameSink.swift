@@ -39,9 +39,22 @@ struct FrameSink {
     }
   }
 
-  /// Takes the next frame, of the result's size.
-  mutating func append(_ frame: Frame) throws {
-    if let writer { try writer.append(frame) } else { clip.append(frame) }
+  /// The pictures of a part, if it is a whole file that the result can hold as it is stored.
+  func stored(_ part: ResolvedPart) throws -> StoredPictures? {
+    let media = part.part
+    guard media.start == 0, media.seconds == nil, !media.isReversed else { return nil }
+    let pictures = try writer?.stored(media.path)
+    return pictures?.frameCount == part.frameCount ? pictures : nil
+  }
+
+  /// Writes stored pictures whose frames have been taken already.
+  func write(_ pictures: StoredPictures) throws { try writer?.append(pictures) }
+
+  /// Takes the next frame, of the result's size; if it `isStored`, the file gets it by ``write(_:)``.
+  mutating func append(_ frame: Frame, isStored: Bool = false) throws {
+    if !isStored {
+      if let writer { try writer.append(frame) } else { clip.append(frame) }
+    }
     if highlightIndices.contains(count) { highlights.append(frame) }
     if reach > 0 {
       if head.count < reach { head.append(frame) }

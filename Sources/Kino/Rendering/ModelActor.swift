@@ -10,7 +10,7 @@ actor ModelActor {
   let model: Model
   let device: Device
   private let threadCount: Int?
-  private var networks: Networks?
+  private var loaded: (precision: Precision, pipeline: any ModelPipeline)?
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
@@ -22,16 +22,14 @@ actor ModelActor {
   }
 
   /// Loads the networks, or hands out those loaded before.
-  private func load(_ precision: Precision) throws -> Networks {
+  private func load(_ precision: Precision) throws -> any ModelPipeline {
     setThreads()
-    if let networks, networks.precision == precision { return networks }
+    if let loaded, loaded.precision == precision { return loaded.pipeline }
     // Frees the others first: both together may not fit.
-    networks = nil
-    let loaded = try withTensorErrors {
-      try Networks(model, precision: precision, device: device)
-    }
-    networks = loaded
-    return loaded
+    loaded = nil
+    let pipeline = try withTensorErrors { try model.family.load(precision, on: device) }
+    loaded = (precision, pipeline)
+    return pipeline
   }
 
   /// Loads the networks for later.
@@ -47,7 +45,7 @@ actor ModelActor {
     let precision = work.sampling.precision
     // Now, not when it was asked for: what ran before may have taken or freed memory.
     try plan.requireMemory(
-      for: work, model: model, isLoaded: networks?.precision == precision)
+      for: work, model: model, isLoaded: loaded?.precision == precision)
     var sink = try FrameSink(target, work: work, recipe: recipe)
     let rescued = try RescuedLatents(target, recipe: recipe, resumes: resumes)
     var pace = Pace(work: work, plan: plan)
@@ -59,7 +57,7 @@ actor ModelActor {
         case .shot(let shot):
           var maker = ShotMaker(
             work: work, shot: shot, around: try surroundings(ofShotAt: index, in: work, sink),
-            model: model, networks: try load(precision), device: device, rescued: rescued,
+            model: model, pipeline: try load(precision), device: device, rescued: rescued,
             windowCount: plan.windowCount, windowsBefore: windows, report: report)
           let latents = try maker.latents(&pace)
           windows = maker.windowsBefore
@@ -80,29 +78,47 @@ actor ModelActor {
     }
   }
 
-  /// Copies frames of a source to the result.
+  /// Copies frames of a source to the result: as they are stored where that can be, else encoded once.
   private func copy(
     _ part: ResolvedPart, of work: ResolvedComposition, into sink: inout FrameSink,
     report: GenerationEvents.Report
   ) throws {
+    if let stored = try sink.stored(part) {
+      var trial = sink
+      let isWhole = try copy(part, of: work, into: &trial, isStored: true, report: report)
+      if isWhole {
+        try trial.write(stored)
+        sink = trial
+        return
+      }
+    }
+    let start = sink.count
+    guard try !copy(part, of: work, into: &sink, isStored: false, report: report) else { return }
+    let count = sink.count - start
+    let loss =
+      count < part.frameCount
+      ? "only \(count) of \(part.frameCount) frames could be read"
+      : "some of its frames may not look as they should"
+    report(.warning("\(part.part.path) is damaged: \(loss)."))
+  }
+
+  /// Reads the frames of a part into the result; whether all of them were there, undamaged.
+  private func copy(
+    _ part: ResolvedPart, of work: ResolvedComposition, into sink: inout FrameSink, isStored: Bool,
+    report: GenerationEvents.Report
+  ) throws -> Bool {
     let frames = try SourceFrames(part.part, work: work)
     let start = sink.count
     while let frame = try frames.next() {
       try Task.checkCancellation()
-      try sink.append(frame)
+      try sink.append(frame, isStored: isStored)
       if (sink.count - start) % 16 == 0 {
         report(.copying(frames: sink.count, of: max(sink.count, work.frameCount)))
       }
     }
     if sink.count == start { throw StudioError.noFrames(part.part.path) }
-    if frames.isDamaged || sink.count - start < part.frameCount {
-      report(
-        .warning(
-          """
-          \(part.part.path) is damaged: only \(sink.count - start) frames could be read.
-          """))
-    }
     report(.copying(frames: sink.count, of: max(sink.count, work.frameCount)))
+    return !frames.isDamaged && sink.count - start == part.frameCount
   }
 
   /// The frames on both sides of a shot, as far as it joins them.

@@ -6,31 +6,29 @@ internal import KinoTensor
 /// Fills in a canvas: noise, sampler, guidance, window after window.
 struct Sampling {
   let model: Model
-  let networks: Networks
+  let pipeline: any ModelPipeline
   let job: CanvasJob
   let device: Device
   let rescued: RescuedLatents
   let report: GenerationEvents.Report
 
   /// The model with the request's texts, which are encoded once per clip.
-  private func denoiser() throws -> TextGuidedDenoiser {
+  private func denoiser() throws -> any CanvasDenoiser {
     let settings = job.sampling
     let texts = job.prompts.map { ("prompt", $0) } + [("negative prompt", job.negativePrompt)]
     for (name, text) in texts
-    where try networks.tokens(of: text).isCut {
+    where try pipeline.cuts(text) {
       report(
-        .warning("The \(name) is longer than \(Model.textLength) tokens; its end is not read."))
+        .warning("The \(name) is longer than \(model.textLength) tokens; its end is not read."))
     }
     return try withTensorErrors {
       try withoutGradient {
-        TextGuidedDenoiser(
-          transformer: networks.transformer, computeType: networks.computeType, device: device,
-          guidance: try ClassifierFreeGuidance(
+        try pipeline.denoiser(
+          prompts: job.prompts,
+          negative: settings.guidanceScale == 1 ? nil : job.negativePrompt,
+          guidance: ClassifierFreeGuidance(
             scale: settings.guidanceScale, sigmas: settings.guidanceRange),
-          cacheThreshold: settings.cacheThreshold,
-          prompts: try job.prompts.map { try networks.context(of: $0, device: device) },
-          negative: settings.guidanceScale == 1
-            ? nil : try networks.context(of: job.negativePrompt, device: device))
+          cacheThreshold: settings.cacheThreshold)
       }
     }
   }
@@ -69,7 +67,7 @@ struct Sampling {
   }
 
   private func sample(
-    _ canvas: Canvas, window: Int, denoiser: TextGuidedDenoiser, pace: inout Pace
+    _ canvas: Canvas, window: Int, denoiser: any CanvasDenoiser, pace: inout Pace
   ) throws -> Tensor {
     let settings = job.sampling
     let start = job.windows.windows[window].frames.lowerBound
@@ -111,7 +109,7 @@ struct Sampling {
     else { return nil }
     let pictures = try preview.pictures(of: step.denoised).contiguous()
     let (_, height, width, _) = pictures.shape4
-    let rate = job.framesPerSecond / Double(model.autoencoder.temporalScale)
+    let rate = job.framesPerSecond / Double(model.geometry.temporalScale)
     return Clip(
       width: width, height: height, framesPerSecond: rate, pixels: pictures.scalars(UInt8.self))
   }

@@ -15,11 +15,11 @@ struct ShotEncoder {
   let work: ResolvedComposition
   let shot: ResolvedShot
   let model: Model
-  let networks: Networks
+  let pipeline: any ModelPipeline
   let device: Device
   let report: GenerationEvents.Report
 
-  private var scale: Int { model.autoencoder.temporalScale }
+  private var scale: Int { model.geometry.temporalScale }
 
   /// Encodes all that is known.
   ///
@@ -78,7 +78,7 @@ struct ShotEncoder {
     _ guide: ResolvedGuide, at frame: Int, with hold: (Tensor, Int) -> Void
   ) throws {
     let start = shot.own.lowerBound + frame
-    let size = model.autoencoder
+    let size = model.geometry
     if guide.isStill {
       let picture = try Frame.read(guide.guide.part.path, readOptions(guide.guide.part))
       if start == 0 {
@@ -126,7 +126,7 @@ struct ShotEncoder {
       if index > shot.own.lowerBound, beyond < 0, let frame = try source.next() { last = frame }
       return last
     }
-    var stream = networks.autoencoder.encodingStream(computeType: networks.computeType)
+    let encoding = pipeline.encoding()
     var latentFrame = 0
     let piece = Model.decodingChunk(height: shape.height, width: shape.width)
     while latentFrame < shape.frames {
@@ -135,7 +135,7 @@ struct ShotEncoder {
       let frames = try (0..<(latentFrame == 0 ? 1 + (count - 1) * scale : count * scale)).map { _ in
         try nextFrame()
       }
-      let latents = try encode(frames) { stream($0) }
+      let latents = try encode(frames, encoding)
       for offset in 0..<count {
         content[latentFrame + offset] = latents.slice(1, offset..<offset + 1)
       }
@@ -175,7 +175,7 @@ struct ShotEncoder {
 
   /// Latents `[C, f, H, W]` of frames that begin a clip: one more than a multiple of the scale.
   private func latents(leading frames: [Frame]) throws -> Tensor {
-    try encode(frames) { networks.autoencoder.encode($0, computeType: networks.computeType).mean }
+    try encode(frames, pipeline.latents)
   }
 
   /// Latents of whole groups of frames, as they would be in the middle of a clip.
@@ -183,15 +183,13 @@ struct ShotEncoder {
     try latents(leading: [history] + frames).slice(1, from: 1)
   }
 
-  /// Frames of any size to latents `[C, f, H, W]` of the canvas's, normalised.
+  /// Frames of any size to latents `[C, f, H, W]` of the canvas's.
   func encode(_ frames: [Frame], _ body: (Tensor) -> Tensor) throws -> Tensor {
     try Task.checkCancellation()
     let scaled = try frames.map { try $0.resized(to: work.canvasSize, fit: work.canvasFit) }
     let pixels = Clip(frames: scaled, framesPerSecond: 1).tensor.moved(to: device)
     return try withTensorErrors {
-      withoutGradient {
-        networks.autoencoder.normalized(body(pixels)).squeezing(0).cast(to: .float32)
-      }
+      withoutGradient { body(pixels) }
     }
   }
 }

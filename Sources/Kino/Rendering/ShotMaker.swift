@@ -8,7 +8,7 @@ struct ShotMaker {
   let shot: ResolvedShot
   let around: Surroundings
   let model: Model
-  let networks: Networks
+  let pipeline: any ModelPipeline
   let device: Device
   let rescued: RescuedLatents
   /// Windows of all shots.
@@ -23,7 +23,7 @@ struct ShotMaker {
   /// Samples the shot: clean latents of its canvas, `[C, F, H, W]`, normalised.
   mutating func latents(_ pace: inout Pace) throws -> Tensor {
     let encoder = ShotEncoder(
-      work: work, shot: shot, model: model, networks: networks, device: device, report: report)
+      work: work, shot: shot, model: model, pipeline: pipeline, device: device, report: report)
     let canvas = try encoder.canvas(around)
     let latents = try sampled(canvas, isTiled: work.isTiled && work.baseSize == nil, &pace)
     guard work.baseSize != nil else { return latents }
@@ -41,7 +41,7 @@ struct ShotMaker {
       isTiled: isTiled)
     windowsBefore += job.windows.windows.count
     return try Sampling(
-      model: model, networks: networks, job: job, device: device, rescued: rescued, report: report
+      model: model, pipeline: pipeline, job: job, device: device, rescued: rescued, report: report
     ).timed(&pace)
   }
 
@@ -49,13 +49,13 @@ struct ShotMaker {
   private func enlarged(_ latents: Tensor, by encoder: ShotEncoder) throws -> Canvas {
     var pieces: [Tensor] = []
     var pending: [Frame] = []
-    var stream = networks.autoencoder.encodingStream(computeType: networks.computeType)
-    let scale = model.autoencoder.temporalScale
+    let encode = pipeline.encoding()
+    let scale = model.geometry.temporalScale
     try decoded(latents) { frame, _ in
       pending.append(frame)
       let count = pieces.isEmpty ? 1 : scale
       if pending.count == count {
-        pieces.append(try encoder.encode(pending) { stream($0) })
+        pieces.append(try encoder.encode(pending, encode))
         pending = []
         report(.encoding(frames: pieces.count * scale - scale + 1, of: shot.canvasFrameCount))
       }
@@ -89,7 +89,7 @@ struct ShotMaker {
     _ latents: Tensor, _ body: (_ frame: Frame, _ index: Int) throws -> Void,
     afterPiece: () -> Void = {}
   ) throws {
-    var stream = networks.autoencoder.decodingStream(computeType: networks.computeType)
+    let decode = pipeline.decoding()
     let (_, frames, height, width) = latents.shape4
     let chunk = Model.decodingChunk(height: height, width: width)
     var index = 0
@@ -97,9 +97,7 @@ struct ShotMaker {
       try Task.checkCancellation()
       let pixels = try withTensorErrors {
         withoutGradient {
-          stream(
-            networks.autoencoder.denormalized(
-              latents.slice(1, start..<min(start + chunk, frames)).expandingDimension(at: 0)))
+          decode(latents.slice(1, start..<min(start + chunk, frames)))
         }
       }
       for offset in 0..<pixels.size(2) {

@@ -82,12 +82,13 @@ public actor ClipJudge {
   ///   - clip: Sides are multiples of the autoencoder's, frames are `4n + 1`.
   ///   - model: The model.
   /// - Returns: A clip of the same size.
-  /// - Throws: `WeightsError` if the weights can't be read.
+  /// - Throws: `WeightsError` if the weights can't be read, `StudioError` for a model of another family.
   func restored(_ clip: Clip, by model: Model) throws -> Clip {
+    let family = try model.wan()
     let autoencoder =
       try autoencoders[model.folder.url]
-      ?? model.weights.autoencoder.load(computeType: .float32) {
-        VideoAutoencoder($0, configuration: model.autoencoder)
+      ?? family.weights.autoencoder.load(computeType: .float32) {
+        VideoAutoencoder($0, configuration: family.autoencoder)
       }
     autoencoders[model.folder.url] = autoencoder
     return AutoencoderEvaluation(autoencoder, computeType: .float32).restored(clip)

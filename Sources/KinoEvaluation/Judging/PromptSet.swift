@@ -55,7 +55,7 @@ public struct PromptSet: Sendable {
     } catch {
       throw EvaluationError(
         .badPrompts,
-        "\(url.path): expected a readable UTF-8 file with a prompt on every line. \(error.localizedDescription)"
+        "\(url.path): expected a readable UTF-8 file with a prompt on every line; check the path."
       )
     }
     try self.init(text, path: url.path, limit: limit, seed: seed)

@@ -1,6 +1,6 @@
 import Foundation
 internal import KinoModels
-internal import KinoWeights
+package import KinoWeights
 
 extension WeightSet {
   /// Channels in a transformer's head as the `config.json` beside the weights says, which shapes don't tell;
@@ -27,6 +27,19 @@ extension WeightSet {
   }
 }
 
+extension WanFamily {
+  package static func networks(in weights: WeightSet) throws -> [RecognisedNetwork] {
+    try CheckpointForm.recognise(in: weights, headDimension: weights.headDimensionBeside).map {
+      form in
+      RecognisedNetwork(
+        name: form.network.name, names: form.namesInWords, sizes: form.sizes, use: form.use,
+        models: form.models, expert: form.expert.map { "\($0.rawValue) noise" },
+        weights: form.weights, architecture: form.network.ggufArchitecture,
+        ggufWeights: form.ggufWeights)
+    }
+  }
+}
+
 extension CheckpointForm.Network {
   /// The kind in one word, as facts and options name it.
   var name: String {
@@ -40,20 +53,20 @@ extension CheckpointForm.Network {
 }
 
 extension CheckpointForm {
-  /// What Kino can do with the network, and whether that is anything.
-  var use: (runs: Bool, text: String) {
+  /// What Kino can do with the network, in words.
+  var use: String {
     switch network {
     case .transformer(let sizes):
       if sizes.inputChannels != sizes.outputChannels {
-        return (false, "image to video: Kino computes the network, but no verb uses it yet")
+        return "image to video: Kino computes the network, but no verb uses it yet"
       }
       if expert != nil {
-        return (false, "one of two experts: Kino runs models of one transformer")
+        return "one of two experts: Kino runs models of one transformer"
       }
-      return (true, "text to video, and every verb of Kino")
-    case .autoencoder: return (true, "pixels to latents and back")
-    case .textEncoder: return (true, "prompts for a transformer")
-    case .imageEncoder: return (false, "pictures for image to video, which no verb uses yet")
+      return "text to video, and every verb of Kino"
+    case .autoencoder: return "pixels to latents and back"
+    case .textEncoder: return "prompts for a transformer"
+    case .imageEncoder: return "pictures for image to video, which no verb uses yet"
     }
   }
 
@@ -80,6 +93,26 @@ extension CheckpointForm {
     case .textEncoder(let sizes):
       "width \(sizes.width), \(sizes.layerCount) layers, \(sizes.vocabularySize) pieces"
     case .imageEncoder(let sizes): "width \(sizes.width), \(sizes.layerCount) layers"
+    }
+  }
+}
+
+extension CheckpointForm {
+  /// The weights under the names that GGUF files of transformers have, those of the Wan repositories.
+  fileprivate func ggufWeights() throws -> WeightSet {
+    guard case .transformer = network else { return weights }
+    return try weights.renamed { KeyStyles.transformer.foreign(for: $0) ?? $0 }
+  }
+}
+
+extension CheckpointForm.Network {
+  /// The name of the architecture in a GGUF file's header.
+  fileprivate var ggufArchitecture: String {
+    switch self {
+    case .transformer: "wan"
+    case .autoencoder: "wan_vae"
+    case .textEncoder: "t5encoder"
+    case .imageEncoder: "clip"
     }
   }
 }
