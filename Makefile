@@ -1,7 +1,7 @@
 # `make help` lists what can be made. Everything needs only Swift, Python 3 with pip, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build demo train test docs bench lint format clean
+.PHONY: help bootstrap build demo train test check docs bench lint format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,11 @@ train: build ## Start or go on with a run: make train CONFIG=Configurations/mini
 test: bootstrap ## Build and run every test
 	swift build --build-tests
 	swift test
+
+check: bootstrap ## Try the server with real clients and a real browser
+	swift build --product kino
+	@Tools/server/check
+	@Tools/studio/check
 
 docs: bootstrap ## Compile the documentation's programs, and check its links
 	swift build
