@@ -170,7 +170,8 @@ extension API {
 
   /// News, and `nil` now and then, which shows a connection that is gone.
   private static func timed(_ news: AsyncStream<EventHub.News>) -> AsyncStream<EventHub.News?> {
-    AsyncStream { continuation in
+    // What a client is too slow to read is left out, the oldest first.
+    AsyncStream(bufferingPolicy: .bufferingNewest(256)) { continuation in
       let listener = Task {
         for await item in news { continuation.yield(item) }
         continuation.finish()
@@ -190,9 +191,10 @@ extension API {
 }
 
 extension Response {
-  typealias Send = @Sendable (_ event: String?, _ value: any Encodable) async throws -> Void
+  typealias Send = (_ event: String?, _ value: any Encodable) async throws -> Void
 
-  /// A stream of server-sent events (HTML, section 9.2); without a name, a comment that keeps it open.
+  /// A stream of server-sent events (HTML, section 9.2); without a name, a comment that keeps it open. An event
+  /// waits until the client has read those before.
   static func stream(_ body: @escaping @Sendable (Send) async throws -> Void) -> Response {
     var headers: HTTPFields = [.contentType: "text/event-stream", .cacheControl: "no-store"]
     // Proxies must not collect events.
@@ -200,23 +202,13 @@ extension Response {
     return Response(
       status: .ok, headers: headers,
       body: .init { writer in
-        let (lines, feed) = AsyncStream.makeStream(of: ByteBuffer.self)
-        let work = Task {
-          defer { feed.finish() }
-          try await body { event, value in
-            try Task.checkCancellation()
-            guard let event else {
-              feed.yield(ByteBuffer(string: ": \n\n"))
-              return
-            }
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            let json = String(decoding: try encoder.encode(value), as: UTF8.self)
-            feed.yield(ByteBuffer(string: "event: \(event)\ndata: \(json)\n\n"))
-          }
+        try await body { event, value in
+          guard let event else { return try await writer.write(ByteBuffer(string: ": \n\n")) }
+          let encoder = JSONEncoder()
+          encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+          let json = String(decoding: try encoder.encode(value), as: UTF8.self)
+          try await writer.write(ByteBuffer(string: "event: \(event)\ndata: \(json)\n\n"))
         }
-        defer { work.cancel() }
-        for await line in lines { try await writer.write(line) }
         try await writer.finish(nil)
       })
   }
