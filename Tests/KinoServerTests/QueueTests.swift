@@ -30,6 +30,33 @@ import Testing
     try await server.stop()
   }
 
+  @Test(.timeLimit(.minutes(5)))
+  func `A video is cancelled at any moment, twice, and the next is made`()
+    async throws
+  {
+    let server = try await TestServer()
+    var kept: Set<String> = []
+    // From before the first step, over steps, decoding and writing, to after the end.
+    for delay in stride(from: 0, to: 400, by: 25) {
+      let id = try await server.send(.POST, "/v1/videos", json: quick).id
+      try await Task.sleep(for: .milliseconds(delay))
+      async let first = server.send(.POST, "/v1/videos/\(id)/cancel")
+      async let second = server.send(.POST, "/v1/videos/\(id)/cancel")
+      #expect(try await [first.status, second.status] == [200, 200])
+      let ended = try await server.finished(id)
+      let isCompleted = ended.json["status"] as? String == "completed"
+      if isCompleted { kept.insert(id) }
+      let code = (ended.json["error"] as? [String: Any])?["code"] as? String
+      #expect(isCompleted || code == "cancelled", "\(delay) ms: \(ended.json)")
+    }
+    let last = try await server.send(.POST, "/v1/videos", json: quick).id
+    #expect(try await server.finished(last).json["status"] as? String == "completed")
+    let files = try FileManager.default.contentsOfDirectory(atPath: server.data.path + "/videos")
+    #expect(Set(files.map { String($0.prefix { $0 != "." }) }) == kept.union([last]))
+    #expect(files.count == 3 * (kept.count + 1), "\(files)")
+    try await server.stop()
+  }
+
   @Test func `What waits can be moved, changed and removed; a paused queue holds`() async throws {
     let server = try await TestServer()
     _ = try await server.send(.POST, "/v1/queue", json: ["paused": true])
