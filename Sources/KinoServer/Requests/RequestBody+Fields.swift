@@ -15,28 +15,39 @@ extension Request {
     if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit {
       throw Self.tooLarge(limit)
     }
-    return try await withDeadline(limits.bodySeconds) {
-      switch media {
-      case "multipart/form-data":
-        guard let parser = MultipartParser(contentType: type) else {
-          throw APIError(.badRequest, "invalid_body", "The form's type names no boundary.")
-        }
-        return try await FormReader(parser, limits: limits, folder: folder).read(self.body)
-      case "application/json", "":
-        let data = try await self.data(limit)
-        if data.isEmpty { return Fields(root: .object([:])) }
-        guard let root = try? JSONDecoder().decode(Field.self, from: data), case .object = root
-        else {
-          throw APIError(.badRequest, "invalid_body", "The body is no JSON object.")
-        }
-        return Fields(root: root)
-      case "application/x-www-form-urlencoded":
-        return try Self.form(String(decoding: try await self.data(limit), as: UTF8.self))
-      default:
-        throw APIError(
-          .unsupportedMediaType, "invalid_body",
-          "The body's type is \(media.prefix(80)); send application/json or multipart/form-data.")
+    do {
+      return try await withDeadline(limits.bodySeconds) {
+        try await self.fields(of: media, type, limits, in: folder)
       }
+    } catch let error where !(error is APIError || error is CancellationError) {
+      throw APIError(.badRequest, "invalid_body", "The body broke off before its end.")
+    }
+  }
+
+  private func fields(
+    of media: String, _ type: String, _ limits: ServerLimits, in folder: DataFolder
+  ) async throws -> Fields {
+    let limit = limits.fieldBytes
+    switch media {
+    case "multipart/form-data":
+      guard let parser = MultipartParser(contentType: type) else {
+        throw APIError(.badRequest, "invalid_body", "The form's type names no boundary.")
+      }
+      return try await FormReader(parser, limits: limits, folder: folder).read(body)
+    case "application/json", "":
+      let data = try await self.data(limit)
+      if data.isEmpty { return Fields(root: .object([:])) }
+      guard let root = try? JSONDecoder().decode(Field.self, from: data), case .object = root
+      else {
+        throw APIError(.badRequest, "invalid_body", "The body is no JSON object.")
+      }
+      return Fields(root: root)
+    case "application/x-www-form-urlencoded":
+      return try Self.form(String(decoding: try await self.data(limit), as: UTF8.self))
+    default:
+      throw APIError(
+        .unsupportedMediaType, "invalid_body",
+        "The body's type is \(media.prefix(80)); send application/json or multipart/form-data.")
     }
   }
 

@@ -50,6 +50,14 @@ struct VideoRequest {
   }
 
   private static func settings(_ fields: Fields) throws -> SamplingSettings {
+    if case .object(let given)? = fields.root["settings"] {
+      let known: Set = [
+        "seed", "steps", "guidance", "guidance_range", "cache", "sampler", "precision",
+      ]
+      if let name = given.keys.sorted().first(where: { !known.contains($0) }) {
+        throw APIError.invalid("settings", "'settings' has no '\(name.prefix(80))'.")
+      }
+    }
     var settings = try fields.value("settings", SamplingSettings.self) ?? SamplingSettings()
     settings.seed = try fields.seed("seed") ?? settings.seed
     settings.stepCount = try fields.integer("steps") ?? settings.stepCount
