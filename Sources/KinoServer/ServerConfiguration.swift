@@ -66,8 +66,6 @@ public struct ServerLimits: Sendable {
   public var uploadBytes = 1 << 30
   /// Bytes of all other fields of a request together; a picture may come as a data URL.
   public var fieldBytes = 24 << 20
-  /// Characters of a prompt.
-  public var promptLength = 32_000
   /// Jobs that wait or run, of one key.
   public var queuedPerKey = 100
   /// Jobs that wait or run, of all keys.

@@ -31,7 +31,7 @@ import Testing
     Fault("a huge prompt", .invalidPrompt) { $0.prompt = String(repeating: "x", count: 100_000) },
     Fault("NUL in a prompt", .invalidPrompt) { $0.prompt = "a\0b" },
     Fault("a huge negative prompt", .invalidPrompt) {
-      $0.negativePrompt = String(repeating: "y", count: 10_001)
+      $0.negativePrompt = String(repeating: "y", count: Limits.promptLength + 1)
     },
     Fault("a tiny size", .invalidSize) { $0.size = FrameSize(15, 64) },
     Fault("a wide clip", .invalidSize) { $0.size = FrameSize(1921, 64) },

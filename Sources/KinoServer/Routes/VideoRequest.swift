@@ -37,7 +37,7 @@ struct VideoRequest {
       composition.fit = try Self.word(fit, "fit", FitMode.allCases)
     }
     composition.negativePrompt =
-      try fields.text("negative_prompt", limit: 32_000)
+      try fields.text("negative_prompt", limit: Limits.promptLength)
       ?? composition.negativePrompt
     composition.keepsSound = try fields.flag("sound") ?? composition.keepsSound
     self.composition = composition
@@ -110,7 +110,7 @@ struct VideoRequest {
 extension Fields {
   /// The prompt of a request.
   func prompt(isRequired: Bool = true) throws -> String {
-    let prompt = try text("prompt", limit: 32_000) ?? ""
+    let prompt = try text("prompt", limit: Limits.promptLength) ?? ""
     if isRequired && prompt.isEmpty {
       throw APIError(
         .badRequest, "missing_parameter", "'prompt' is missing: say what to show.",

@@ -143,8 +143,8 @@ extension API {
     let id = try context.parameters.require("id")
     let fields = try await request.fields(limits, in: folder)
     try fields.requireOnly(["starred", "prompt", "negative_prompt", "seed", "steps", "guidance"])
-    let prompt = try fields.text("prompt", limit: 32_000)
-    let negative = try fields.text("negative_prompt", limit: 32_000)
+    let prompt = try fields.text("prompt", limit: Limits.promptLength)
+    let negative = try fields.text("negative_prompt", limit: Limits.promptLength)
     let (seed, steps, guidance) = (
       try fields.seed("seed"), try fields.integer("steps"), try fields.number("guidance")
     )
