@@ -18,7 +18,7 @@ public struct ServerConfiguration: Sendable {
   public var threadCount: Int?
   /// Hours after which results are removed; `nil` keeps them.
   public var hoursKept: Double?
-  /// Where finished, failed and cancelled jobs are told about; see ``WebhookSigner``.
+  /// Where finished, failed and cancelled jobs are told about, signed as Standard Webhooks has it.
   public var webhook: URL?
   /// The secret of the webhook, `whsec_` and base64; `nil` takes the one of the folder, made once.
   public var webhookSecret: String?
