@@ -110,6 +110,7 @@ let package = Package(
     .target(
       name: "KinoProvenance",
       dependencies: [
+        "KinoMedia",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "SwiftASN1", package: "swift-asn1"),
         .product(name: "X509", package: "swift-certificates"),

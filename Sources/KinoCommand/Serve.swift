@@ -60,7 +60,7 @@ struct Serve: AsyncParsableCommand {
       return url
     }
     settings.webhookSecret = webhookSecret
-    settings.signer = try FileSigner(environment: ProcessInfo.processInfo.environment)
+    settings.signer = try FileSigner.ofUser { StandardStreams.note("warning: \($0)\n") }
     var logger = Logger(label: "kino") { StreamLogHandler.standardError(label: $0) }
     logger.logLevel = log
     let server = try await VideoServer(settings, logger: logger)

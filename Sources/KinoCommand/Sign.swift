@@ -52,6 +52,18 @@ struct Sign: AsyncParsableCommand {
   }
 }
 
+extension FileSigner {
+  /// The signer that the user has set up; without the library, says that nothing is signed.
+  static func ofUser(warn: (String) -> Void) throws -> FileSigner? {
+    do {
+      return try FileSigner(environment: ProcessInfo.processInfo.environment)
+    } catch let error as ProvenanceError where error.code == .libraryMissing {
+      warn("Results are not signed. \(error)")
+      return nil
+    }
+  }
+}
+
 extension ContentCredentials.Statement {
   /// What Kino says of a file that it made; sources that are no longer there are left out.
   init(_ recipe: Recipe) {

@@ -5,15 +5,15 @@ import Foundation
 /// Bytes go to a hidden file beside the target, which is renamed by ``publish()`` and removed by
 /// ``discard()`` or when this object goes away. One that a killed program left behind is removed by the
 /// next that writes into the folder: its owner would hold a lock on it.
-final class AtomicFile {
-  let path: String
-  let temporaryPath: String
+package final class AtomicFile {
+  package let path: String
+  package let temporaryPath: String
   private let overwrite: Bool
   private let lock: CInt
   private var isOpen = true
 
   /// Checks that the target can be written and creates the temporary file.
-  init(path: String, overwrite: Bool) throws {
+  package init(path: String, overwrite: Bool) throws {
     self.path = path
     self.overwrite = overwrite
     let folder = (path as NSString).deletingLastPathComponent
@@ -70,7 +70,7 @@ final class AtomicFile {
   }
 
   /// Gives the file its name. Afterwards nothing remains to be discarded.
-  func publish() throws {
+  package func publish() throws {
     guard isOpen else { return }
     try synchronize()
     if overwrite {
@@ -84,7 +84,7 @@ final class AtomicFile {
   }
 
   /// Removes the temporary file.
-  func discard() {
+  package func discard() {
     guard isOpen else { return }
     isOpen = false
     unlink(temporaryPath)

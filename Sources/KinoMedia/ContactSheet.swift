@@ -80,8 +80,36 @@ public struct ContactSheet: Sendable {
   }
 
   /// The frame shown in a column: the first in the first, the last in the last.
-  private static func index(_ column: Int, of columnCount: Int, in frameCount: Int) -> Int {
+  package static func index(_ column: Int, of columnCount: Int, in frameCount: Int) -> Int {
     guard columnCount > 1 else { return 0 }
     return (column * (frameCount - 1) * 2 + columnCount - 1) / (2 * (columnCount - 1))
+  }
+}
+
+extension Clip {
+  /// Reads a few frames of a file, spread evenly from the first to the last, and holds no others.
+  ///
+  /// - Parameters:
+  ///   - path: The file.
+  ///   - count: How many; fewer if the file has fewer.
+  ///   - frameCount: Frames of the file.
+  ///   - size: Their size; `nil` is the file's own.
+  /// - Returns: The frames, at the file's rate.
+  /// - Throws: ``MediaError`` as ``ClipReader`` does.
+  package static func highlights(
+    of path: String, count: Int, frameCount: Int, size: FrameSize? = nil
+  ) throws -> Clip {
+    let reader = try ClipReader(path: path)
+    let wanted = Set((0..<count).map { ContactSheet.index($0, of: count, in: frameCount) })
+    var frames: [Frame] = []
+    var index = 0
+    while frames.count < wanted.count, let frame = try reader.next() {
+      if wanted.contains(index) { frames.append(try frame.resized(to: size ?? frame.size)) }
+      index += 1
+    }
+    guard !frames.isEmpty else {
+      throw MediaError(.noVideo, path: path, details: "The file has no frames.")
+    }
+    return Clip(frames: frames, framesPerSecond: reader.framesPerSecond)
   }
 }

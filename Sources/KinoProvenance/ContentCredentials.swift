@@ -1,4 +1,5 @@
 public import Foundation
+internal import KinoMedia
 
 /// Signs files with Content Credentials (C2PA, specification 2.2), and checks those of files.
 public struct ContentCredentials: Sendable {
@@ -76,9 +77,8 @@ public struct ContentCredentials: Sendable {
         "A .\(file.pathExtension) can't bear content credentials; use .mp4, .mov, .png, .jpg, .webp or .gif."
       )
     }
-    let partial = file.deletingLastPathComponent()
-      .appendingPathComponent(".kino-signed-\(UUID().uuidString).\(file.pathExtension)")
-    defer { try? FileManager.default.removeItem(at: partial) }
+    let target = try AtomicFile(path: file.path, overwrite: true)
+    let partial = URL(fileURLWithPath: target.temporaryPath)
     let builder = library.builder(try Self.manifest(statement, type))
     guard let builder else { throw failed(file) }
     defer { library.freeBuilder(builder) }
@@ -96,9 +96,7 @@ public struct ContentCredentials: Sendable {
         library.freeBytes(bytes)
       }
     }
-    guard rename(partial.path, file.path) == 0 else {
-      throw ProvenanceError(.notSigned, "\(file.path) can't be replaced by its signed form.")
-    }
+    try target.publish()
   }
 
   private func failed(_ file: URL) -> ProvenanceError {

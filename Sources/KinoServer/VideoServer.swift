@@ -135,8 +135,7 @@ public struct VideoServer: Sendable {
   private func recover() async throws {
     let again = try await store.requeueRunning()
     for id in again { logger.notice("job \(id) goes on") }
-    let jobs = try await store.database.read { try Job.fetchAll($0) }
-    let statuses = Dictionary(uniqueKeysWithValues: jobs.map { ($0.id, $0.status) })
+    let statuses = try await store.statuses()
     removeFiles(in: folder.videos) { name in
       let id = name.drop { $0 == "." }.prefix { $0 != "." }
       guard let status = statuses[String(id)] else { return false }

@@ -1,5 +1,7 @@
 """200 clients that poll and list while a video is made: how long they wait, and what it costs the video.
 
+Needs the package httpx.
+
     python check_load.py http://127.0.0.1:8787 [CLIENTS] [SECONDS]
 """
 

@@ -24,8 +24,7 @@ struct FrameSink {
       width: work.size.width, height: work.size.height, framesPerSecond: work.framesPerSecond,
       pixels: [])
     (clip, highlights) = (empty, empty)
-    let last = work.frameCount - 1
-    highlightIndices = Set((0..<6).map { ($0 * last * 2 + 5) / 10 })
+    highlightIndices = Set((0..<6).map { ContactSheet.index($0, of: 6, in: work.frameCount) })
     switch target {
     case .memory:
       writer = nil

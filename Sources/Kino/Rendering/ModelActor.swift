@@ -155,7 +155,7 @@ extension Model {
 
 extension Duration {
   /// The length in seconds.
-  var inSeconds: Double {
+  package var inSeconds: Double {
     Double(components.seconds) + Double(components.attoseconds) * 1e-18
   }
 }

@@ -38,7 +38,7 @@ struct MakingOptions: ParsableArguments {
     let pictures = [sheet, preview].compactMap(\.self)
     for picture in pictures { try ContactSheet.check(picture, options) }
     let display = ProgressDisplay(output.display, preview: preview)
-    let signer = try FileSigner(environment: ProcessInfo.processInfo.environment)
+    let signer = try FileSigner.ofUser { display.warn($0) }
     var settings = settings
     settings.previewInterval = display.showsPreviews ? 1 : 0
     let first = settings.seed ?? (count > 1 ? UInt64.random(in: 0..<1 << 32) : nil)

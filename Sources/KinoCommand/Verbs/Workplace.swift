@@ -37,21 +37,9 @@ enum Workplace {
       let events = studio.events(
         of: composition, settings, model: model, writingTo: path, overwrite: options.overwrite)
       guard let recipe = try await display.follow(events, isShown: isShown) else { return nil }
-      return Made(highlights: try Self.highlights(of: path, count: recipe.frames), recipe: recipe)
+      let highlights = try Clip.highlights(of: path, count: 6, frameCount: recipe.frames)
+      return Made(highlights: highlights, recipe: recipe)
     }
-  }
-
-  /// Six frames of a file, spread evenly from the first to the last.
-  private static func highlights(of path: String, count: Int) throws -> Clip {
-    let wanted = Set((0..<6).map { ($0 * (count - 1) * 2 + 5) / 10 })
-    let reader = try ClipReader(path: path)
-    var frames: [Frame] = []
-    var index = 0
-    while let frame = try reader.next() {
-      if wanted.contains(index) { frames.append(frame) }
-      index += 1
-    }
-    return Clip(frames: frames, framesPerSecond: reader.framesPerSecond)
   }
 }
 

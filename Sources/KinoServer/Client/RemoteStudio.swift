@@ -116,6 +116,8 @@ public struct RemoteStudio: Sendable {
       throw StudioError(
         .outputExists, "There is a file \(path) already; choose another name, or use --overwrite.")
     }
+    // Before any work, as without a server: whether the file can be written.
+    let target = try AtomicFile(path: path, overwrite: overwrite)
     try await withClient { client in
       let remote = try await uploaded(composition, by: client)
       let body = Body(
@@ -125,7 +127,7 @@ public struct RemoteStudio: Sendable {
       let id = try Self.decode(Video.self, data).id
       do {
         let video = try await follow(id, by: client, report)
-        try await download(id, to: path, overwrite: overwrite, by: client)
+        try await download(id, to: target, by: client)
         var wrote = EventRecord(event: "wrote", path: path)
         (wrote.recipe, wrote.frames) = (video.kino?.recipe, video.kino?.recipe?.frames)
         report(wrote)
@@ -242,36 +244,16 @@ public struct RemoteStudio: Sendable {
   }
 
   private func download(
-    _ id: String, to path: String, overwrite: Bool, by client: HTTPClient
+    _ id: String, to target: AtomicFile, by client: HTTPClient
   ) async throws {
     let response = try await execute(request(.GET, "/v1/videos/\(id)/content"), by: client)
     guard response.status == .ok else { throw try await refusal(response) }
-    let target = URL(fileURLWithPath: path)
-    let partial = target.deletingLastPathComponent()
-      .appendingPathComponent(".kino-\(Identifier.random(8)).partial")
-    guard FileManager.default.createFile(atPath: partial.path, contents: nil) else {
-      throw StudioError(
-        .notWritten,
-        "Can't write in \(target.deletingLastPathComponent().path); the video is kept on the server as \(id)."
-      )
+    let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: target.temporaryPath))
+    for try await piece in response.body {
+      try handle.write(contentsOf: Data(piece.readableBytesView))
     }
-    do {
-      let handle = try FileHandle(forWritingTo: partial)
-      for try await piece in response.body {
-        try handle.write(contentsOf: Data(piece.readableBytesView))
-      }
-      try handle.close()
-      if overwrite {
-        guard rename(partial.path, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
-      } else {
-        // Fails if a file of the name appeared meanwhile.
-        try FileManager.default.linkItem(at: partial, to: target)
-        try FileManager.default.removeItem(at: partial)
-      }
-    } catch {
-      try? FileManager.default.removeItem(at: partial)
-      throw error
-    }
+    try handle.close()
+    try target.publish()
   }
 
   // MARK: - Requests

@@ -176,8 +176,9 @@ actor JobRunner {
         try await render(composition, names, job, on: studio, resumes: false)
       }
     }
+    let info = try MediaInfo.probe(target.path)
     if let signer, try !signer.hasSigned(target),
-      let recipe = try MediaInfo.probe(target.path).recipe.flatMap({ Recipe(json: $0) })
+      let recipe = info.recipe.flatMap({ Recipe(json: $0) })
     {
       let sources = Set(composition.sourcePaths).sorted().map { URL(fileURLWithPath: $0) }
       try signer.sign(
@@ -185,7 +186,8 @@ actor JobRunner {
         .init(title: recipe.title, version: kinoVersion, recipe: recipe.json, sources: sources))
     }
     try Poster.make(
-      of: target.path, thumbnail: folder.thumbnail(job.id).path, sheet: folder.sheet(job.id).path)
+      of: target.path, info: info, thumbnail: folder.thumbnail(job.id).path,
+      sheet: folder.sheet(job.id).path)
   }
 
   private nonisolated func render(

@@ -52,8 +52,3 @@ final class Metrics: Sendable {
     return lines.joined(separator: "\n") + "\n"
   }
 }
-
-extension Duration {
-  /// The length in seconds.
-  var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}

@@ -114,12 +114,21 @@ struct APIError: Error, HTTPResponseError {
 extension Response {
   /// A value as JSON.
   static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let data = try encoder.encode(value)
+    let json = try ByteBuffer(bytes: value.sortedJSON)
     var headers: HTTPFields = [.contentType: "application/json"]
     headers[.cacheControl] = "no-store"
     return Response(
-      status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: data)))
+      status: status, headers: headers, body: .init(byteBuffer: json))
+  }
+}
+
+extension Encodable {
+  /// The value as JSON on one line, keys in order.
+  var sortedJSON: Data {
+    get throws {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      return try encoder.encode(self)
+    }
   }
 }

@@ -79,7 +79,7 @@ struct API: Sendable {
 
   /// Takes jobs in, or plans them.
   func submit(_ request: VideoRequest, owner: String) async throws -> Response {
-    let model = try shelf.name(request.model)
+    let model = request.model
     let plan = try await plan(request.composition, request.settings, model: model, owner: owner)
     if request.isDryRun { return try Response.json(PlanObject(model: model, plan: plan)) }
     let isPicture = plan.frames == 1

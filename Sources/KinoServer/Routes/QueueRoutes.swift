@@ -204,9 +204,7 @@ extension Response {
       body: .init { writer in
         try await body { event, value in
           guard let event else { return try await writer.write(ByteBuffer(string: ": \n\n")) }
-          let encoder = JSONEncoder()
-          encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-          let json = String(decoding: try encoder.encode(value), as: UTF8.self)
+          let json = String(decoding: try value.sortedJSON, as: UTF8.self)
           try await writer.write(ByteBuffer(string: "event: \(event)\ndata: \(json)\n\n"))
         }
         try await writer.finish(nil)

@@ -7,7 +7,8 @@ import KinoMedia
 struct VideoRequest {
   var composition: Composition
   var settings: SamplingSettings
-  var model: String?
+  /// The name of a model here.
+  var model: String
   /// The extension of the result.
   var format: String
   /// Jobs with seeds in a row.

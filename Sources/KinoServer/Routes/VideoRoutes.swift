@@ -71,7 +71,7 @@ extension API {
     let composition = Composition.edit(
       id, try fields.prompt(), strength: try fields.number("strength") ?? 0.7)
     var video = try VideoRequest(composition, fields, shelf: shelf)
-    if !fields.has("model") { video.model = source.model }
+    if !fields.has("model") { video.model = try shelf.name(source.model) }
     if !fields.has("format") { video.format = source.format }
     video.remixedFrom = id
     return try await submit(video, owner: context.owner)

@@ -1,6 +1,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Kino
 import Logging
 
 /// What is known of a request beside its own content.

@@ -191,6 +191,19 @@ final class JobStore: Sendable {
     }
   }
 
+  /// Where every job stands, by its id.
+  func statuses() async throws -> [String: JobStatus] {
+    let rows = try await database.read {
+      try Row.fetchAll($0, sql: "SELECT id, status FROM job").map { row in
+        (row["id"] as String, JobStatus(rawValue: row["status"]))
+      }
+    }
+    return Dictionary(
+      uniqueKeysWithValues: rows.compactMap { id, status in
+        status.map { (id, $0) }
+      })
+  }
+
   /// The jobs that wait or run, in their order.
   func queue() async throws -> [Job] {
     try await database.read {

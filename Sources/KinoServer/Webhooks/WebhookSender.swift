@@ -45,9 +45,7 @@ actor WebhookSender {
       id: id, type: "video.\(job.status.rawValue)", createdAt: JobStore.now,
       data: .init(id: job.id))
     do {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      let body = String(decoding: try encoder.encode(event), as: UTF8.self)
+      let body = String(decoding: try event.sortedJSON, as: UTF8.self)
       let delivery = Delivery(
         id: id, body: body, createdAt: JobStore.now, nextAttempt: Date().timeIntervalSince1970)
       try await store.database.write { try delivery.insert($0) }
