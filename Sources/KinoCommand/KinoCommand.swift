@@ -11,7 +11,7 @@ struct KinoCommand: AsyncParsableCommand {
     version: kinoVersion,
     subcommands: Verbs.commands + [
       PlanCommand.self, Inspect.self, Serve.self, Keys.self, Sign.self, Models.self, Convert.self,
-      World.self, Train.self,
+      World.self, Prepare.self, Train.self,
       Evaluate.self, Probe.self, Bench.self,
     ])
 

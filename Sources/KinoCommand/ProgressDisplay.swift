@@ -180,6 +180,16 @@ struct ProgressDisplay: Sendable {
     for warning in plan.warnings { show(.warning(warning)) }
   }
 
+  /// Tells what became of a folder of footage.
+  func summarize(_ report: PreparationReport) {
+    endBar()
+    if style == .json {
+      output(EventRecord(event: "prepared", message: report.summary).json)
+    } else if style != .quiet {
+      note(report.summary)
+    }
+  }
+
   /// Shows what happens in training.
   func show(_ event: TrainingEvent) {
     func figures(_ values: [String: Double]) -> String {

@@ -62,8 +62,8 @@ struct CaptionedFolder: Sendable {
     return names.compactMap { name in
       guard (name as NSString).pathExtension != "txt", !name.hasPrefix(".") else { return nil }
       let text = folder + "/" + (name as NSString).deletingPathExtension + ".txt"
-      guard let caption = try? String(contentsOfFile: text, encoding: .utf8) else { return nil }
-      return (folder + "/" + name, caption.trimmingCharacters(in: .whitespacesAndNewlines))
+      guard let caption = CaptionText(contentsOf: text) else { return nil }
+      return (folder + "/" + name, caption.text)
     }
   }
 

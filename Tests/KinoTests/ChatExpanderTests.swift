@@ -172,3 +172,41 @@ import Testing
     #expect(left.prompt == "ball" && left.warning?.contains("cancelled") == true)
   }
 }
+
+@Suite(.timeLimit(.minutes(4))) struct ClipDescriberTests {
+  let clip = Clip(
+    frames: (0..<9).map {
+      Frame(width: 32, height: 16, color: Color(red: UInt8($0 * 20), green: 9, blue: 9))
+    }, framesPerSecond: 8)
+
+  @Test func `A vision model is shown four frames, and its caption comes back`() async throws {
+    let text = "A dark red wall that slowly grows brighter."
+    let server = try LoopbackServer(
+      answering: LoopbackServer.json(ChatExpanderTests.reply(text)))
+    let describer = try ClipDescriber(
+      ChatSettings(url: server.url, model: "eye", timeout: 120), environment: [:])
+    let (caption, failure) = try await describer.caption(of: clip)
+    #expect(caption == text && failure == nil)
+    let request = try #require(server.requests.first)
+    let body = try #require(request.range(of: "\r\n\r\n")).upperBound
+    let json = try JSONSerialization.jsonObject(with: Data(request[body...].utf8))
+    let messages = try #require((json as? [String: Any])?["messages"] as? [[String: Any]])
+    #expect(messages.first?["content"] as? String == ClipDescriber.defaultSystemPrompt)
+    let parts = try #require(messages.last?["content"] as? [[String: Any]])
+    #expect(
+      parts.map { $0["type"] as? String } == ["text"] + Array(repeating: "image_url", count: 4))
+    let address = (parts.last?["image_url"] as? [String: String])?["url"] ?? ""
+    let jpeg = try #require(Data(base64Encoded: String(address.dropFirst(23))))
+    #expect(address.hasPrefix("data:image/jpeg;base64,") && jpeg.prefix(2) == Data([0xFF, 0xD8]))
+  }
+
+  @Test func `An endpoint that fails gives the reason`() async throws {
+    let server = try LoopbackServer(answering: [
+      .text("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+    ])
+    let describer = try ClipDescriber(
+      ChatSettings(url: server.url, model: "eye", timeout: 120), environment: [:])
+    let (caption, failure) = try await describer.caption(of: clip)
+    #expect(caption == nil && failure?.contains("500") == true)
+  }
+}
