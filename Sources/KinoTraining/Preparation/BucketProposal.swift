@@ -17,6 +17,7 @@ public struct BucketProposal: Codable, Hashable, Sendable {
   ///   - items: Clips and pictures.
   ///   - pixels: The most pixels of a frame.
   ///   - framesPerSecond: The rate at which they are trained on.
+  /// - Returns: The shapes, the most common first.
   static func all(
     for items: [PreparedSource.Item], pixels: Int, framesPerSecond: Double
   ) -> [BucketProposal] {

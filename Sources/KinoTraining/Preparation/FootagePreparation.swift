@@ -32,6 +32,7 @@ public struct FootagePreparation: Sendable {
   ///   - folder: Clips and pictures, in any folders below; captions in text files of the same name, or
   ///     in `manifest.jsonl`.
   ///   - output: Empty, not there yet, or that of an earlier run. It may lie in `folder`.
+  ///   - settings: What is kept, and in what form.
   ///   - describer: Asked for captions that are missing.
   /// - Throws: ``TrainingError`` naming the setting at fault.
   public init(
@@ -65,6 +66,7 @@ public struct FootagePreparation: Sendable {
     }
     let lock = try RunLock(folder: output)
     defer { withExtendedLifetime(lock) {} }
+    removeUnfinished()
     var journal = try PreparationJournal(output: output, of: folder, settings)
     let names = Set(scan.sources.map(\.name))
     for gone in journal.sources.values where !names.contains(gone.path) {
@@ -97,6 +99,16 @@ public struct FootagePreparation: Sendable {
       folder: folder, output: output, settings: settings, sources: sources, others: scan.others)
     for file in try result.write(sheetRows: sheetRows) { report(.wrote(file)) }
     return result
+  }
+
+  /// Removes what a killed run was writing: with the lock held, nobody else writes here.
+  private func removeUnfinished() {
+    let names = FileManager.default.enumerator(atPath: output.path)
+    while let name = names?.nextObject() as? String {
+      let last = (name as NSString).lastPathComponent
+      guard last.hasPrefix(".kino-"), last.hasSuffix(".partial") else { continue }
+      try? FileManager.default.removeItem(at: output.appendingPathComponent(name))
+    }
   }
 
   /// What tells a changed source: its bytes' number and time, and its caption.

@@ -26,7 +26,9 @@ struct FootageScan {
 
   /// Lists a folder and those in it, in order of their names; links to folders are not followed.
   ///
-  /// - Parameter excluded: A folder that is not looked into.
+  /// - Parameters:
+  ///   - folder: Where to look.
+  ///   - excluded: A folder that is not looked into.
   /// - Throws: ``TrainingError`` if the folder is missing, or its manifest is damaged.
   init(folder: URL, excluding excluded: URL) throws {
     let names = try Self.names(in: folder, excluding: excluded)

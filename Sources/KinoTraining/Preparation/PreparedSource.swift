@@ -50,8 +50,9 @@ public struct PreparedSource: Codable, Hashable, Sendable {
 
 /// What is made of footage before training: which parts, and in what form.
 public struct PreparationSettings: Codable, Hashable, Sendable {
-  /// The shortest and the longest clip, in seconds. Longer scenes are cut into equal pieces.
+  /// The shortest clip, in seconds.
   public var minimumSeconds = 1.0
+  /// The longest clip, in seconds. Longer scenes are cut into equal pieces.
   public var maximumSeconds = 5.0
   /// The rate of the clips; `nil` keeps each file's own.
   public var framesPerSecond: Double?
