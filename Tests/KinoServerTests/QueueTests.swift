@@ -74,6 +74,10 @@ import Testing
       .PATCH, "/v1/videos/\(ids[1])", json: ["prompt": "a blue cube", "starred": true])
     #expect(changed.json["prompt"] as? String == "a blue cube", "\(changed.json)")
     #expect((changed.json["kino"] as? [String: Any])?["starred"] as? Bool == true)
+    let cleared = try await server.send(
+      .PATCH, "/v1/videos/\(ids[1])", json: ["steps": NSNull(), "seed": NSNull()])
+    let settings = (cleared.json["kino"] as? [String: Any])?["settings"] as? [String: Any]
+    #expect(settings?["steps"] == nil && settings?["seed"] is Int, "\(cleared.json)")
     let wrong = try await server.send(.PATCH, "/v1/videos/\(ids[1])", json: ["steps": 5000])
     #expect(wrong.status == 400)
     let removed = try await server.send(.DELETE, "/v1/videos/\(ids[2])")

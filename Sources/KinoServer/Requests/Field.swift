@@ -176,6 +176,12 @@ struct Fields {
 
   func has(_ name: String) -> Bool { root[name] != nil }
 
+  /// Whether a field is there and `null`.
+  func isNull(_ name: String) -> Bool {
+    guard case .object(let fields) = root, case .null? = fields[name] else { return false }
+    return true
+  }
+
   func text(_ name: String, limit: Int = 1000) throws -> String? {
     guard let field = root[name] else { return nil }
     let text: String

@@ -155,9 +155,13 @@ extension API {
       wanted.composition.updateShots { $0.prompts = [TimedPrompt(prompt)] }
     }
     wanted.composition.negativePrompt = negative ?? wanted.composition.negativePrompt
-    wanted.settings.seed = seed ?? wanted.settings.seed
-    wanted.settings.stepCount = steps ?? wanted.settings.stepCount
-    wanted.settings.guidanceScale = guidance ?? wanted.settings.guidanceScale
+    // `null` is what a request without the field would have had.
+    let anySeed = UInt64.random(in: 0..<1 << 32)
+    wanted.settings.seed = fields.isNull("seed") ? anySeed : seed ?? wanted.settings.seed
+    wanted.settings.stepCount =
+      fields.isNull("steps") ? nil : steps ?? wanted.settings.stepCount
+    wanted.settings.guidanceScale =
+      fields.isNull("guidance") ? nil : guidance ?? wanted.settings.guidanceScale
     let isOther = wanted != original
     if isOther {
       wanted.warnings = try await plan(

@@ -243,7 +243,8 @@ function editJob(video) {
       const fields = hasPrompt ? { prompt: prompt.value.trim() } : {};
       for (const [name, control] of Object.entries(controls)) {
         const value = name === "negative_prompt" ? control.value : numberOrText(control.value);
-        if (value !== undefined) fields[name] = value;
+        // An emptied field takes what the model would.
+        fields[name] = value ?? null;
       }
       try {
         await store.change(video.id, fields);
