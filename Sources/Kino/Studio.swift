@@ -104,6 +104,9 @@ public final class Studio: Sendable {
       let plan = try await plan(work, keepsFrames: path == nil)
       report(.planned(plan))
       let format = try path.map { try MediaFormat(path: $0) }
+      if let size = format?.size(for: work.size), size != work.size {
+        report(.warning("H.264 has even sizes only: the result is \(size), not \(work.size)."))
+      }
       for warning in plan.warnings {
         let isLost = warning == Composition.keptSound && format.map { !$0.holdsSound } ?? false
         report(

@@ -26,6 +26,12 @@ public enum MediaFormat: String, CaseIterable, Sendable {
     }
   }
 
+  /// The size of a file's pictures for frames of a size: H.264 doubles the last column or row of an odd one.
+  public func size(for size: FrameSize) -> FrameSize {
+    self == .mp4 || self == .mov
+      ? FrameSize(width: size.width + size.width % 2, height: size.height + size.height % 2) : size
+  }
+
   /// Whether files of the format hold more than one frame.
   public var holdsClips: Bool { self != .png && self != .jpeg }
 

@@ -84,6 +84,25 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: unfinished.path))
   }
 
+  @Test func `Tracks that are lost and sides that grow are said`() async throws {
+    let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("KinoMediaTests/Fixtures")
+    func warnings(_ fixture: String, _ result: String) async throws -> String {
+      let source = fixtures.appendingPathComponent(fixture).path
+      var warnings: [String] = []
+      for try await event in try await folder.studio().events(
+        of: .reverse(source), writingTo: folder.path(result))
+      {
+        if case .warning(let text) = event { warnings.append(text) }
+      }
+      return warnings.joined(separator: " ")
+    }
+    #expect(try await warnings("tracks.mp4", "a.mp4").contains("has more tracks"))
+    #expect(try await warnings("odd.mp4", "b.mp4").contains("even sizes only"))
+    #expect(try await !warnings("odd.mp4", "b.gif").contains("even sizes"))
+    #expect(try await !warnings("sound.mp4", "c.mp4").contains("tracks"))
+  }
+
   @Test func `A result that holds no sound is not said to keep it`() async throws {
     let sound = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("KinoMediaTests/Fixtures/sound.mp4")

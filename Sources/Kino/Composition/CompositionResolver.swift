@@ -325,6 +325,12 @@ extension CompositionResolver {
           ? Composition.keptSound
           : "The sound of the source is left out.")
     }
+    for path in Set(composition.parts.map(\.path)).sorted() {
+      let others = (sources[path]?.ignoredTracks ?? []).filter { !$0.hasSuffix("(cover)") }
+      if others.isEmpty { continue }
+      warnings.append(
+        "\(path) has more tracks, which are left out: \(others.joined(separator: ", ")).")
+    }
     // What follows is about frames that the model makes.
     guard !composition.shots.isEmpty else { return }
     let profile = model.profile
