@@ -34,15 +34,19 @@ public enum ModelSource: Hashable, Sendable {
     _ environment: [String: String] = ProcessInfo.processInfo.environment
   ) -> [URL] {
     let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask)
+    return searchFolders + caches.map { $0.appendingPathComponent("kino/models") }
+      + [hubCache(environment)]
+  }
+
+  /// The cache that clients of the Hugging Face hub share, which an environment may name.
+  public static func hubCache(_ environment: [String: String]) -> URL {
     func folder(_ variable: String) -> URL? {
       environment[variable].flatMap { $0.isEmpty ? nil : URL(fileURLWithPath: $0) }
     }
     let home = FileManager.default.homeDirectoryForCurrentUser
-    let hub =
-      folder("HF_HUB_CACHE") ?? folder("HF_HOME")?.appendingPathComponent("hub")
+    return folder("HF_HUB_CACHE") ?? folder("HF_HOME")?.appendingPathComponent("hub")
       ?? (folder("XDG_CACHE_HOME") ?? home.appendingPathComponent(".cache"))
       .appendingPathComponent("huggingface/hub")
-    return searchFolders + caches.map { $0.appendingPathComponent("kino/models") } + [hub]
   }
 
   /// Folders that hold named models: `Models` beside the program or above it, `Models` of the
