@@ -10,9 +10,11 @@ public struct Hub: Sendable {
   /// Where files are kept.
   public let cache: URL
   private let token: String?
+  /// Seconds without a byte after which a hub counts as one that broke off.
+  var patienceSeconds: Int64 = 60
 
   /// How often a transfer that broke off is taken up again, at most, without one byte of progress.
-  static let patience = 3
+  private static let tries = 3
   private static let redirections = 5
   private static let listingLimit = 64 << 20
 
@@ -53,7 +55,11 @@ public struct Hub: Sendable {
     }
     let path = "/api/models/\(name)/revision/\(Self.escaped(revision, slash: false))?blobs=true"
     return try await withClient { client in
-      let response = try await answer(to: endpoint + path, by: client)
+      let response: HTTPClientResponse
+      do { response = try await answer(to: endpoint + path, by: client) } catch is Unreachable {
+        throw HubError(
+          .unreachable, "\(endpoint) can't be reached; check the network and the address.")
+      }
       guard response.status == .ok else { throw refusal(response, name) }
       let data: Data
       do {
@@ -122,7 +128,7 @@ public struct Hub: Sendable {
       }
       // Only standing still counts.
       tries = part.bytes > start ? 0 : tries + 1
-      guard tries < Self.patience else {
+      guard tries < Self.tries else {
         throw HubError(
           .unreachable,
           """
@@ -203,10 +209,7 @@ public struct Hub: Sendable {
         response = try await client.execute(request, timeout: .hours(24))
       } catch {
         try Task.checkCancellation()
-        // For a transfer, one try of several.
-        if start > 0 { throw error }
-        throw HubError(
-          .unreachable, "\(endpoint) can't be reached; check the network and the address.")
+        throw Unreachable()
       }
       guard 300..<400 ~= response.status.code,
         let place = response.headers.first(name: "Location")
@@ -222,6 +225,9 @@ public struct Hub: Sendable {
     let own = URLComponents(string: endpoint)
     return own?.host == host && own?.port == url.port && own?.scheme == url.scheme
   }
+
+  /// No answer came: for a transfer, one try of several.
+  private struct Unreachable: Error {}
 
   private func refusal(_ response: HTTPClientResponse, _ name: String) -> HubError {
     switch response.status {
@@ -249,8 +255,7 @@ public struct Hub: Sendable {
     _ body: (HTTPClient) async throws -> Value
   ) async throws -> Value {
     var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-    // A hub that stands still is as good as one that broke off.
-    configuration.timeout = .init(connect: .seconds(20), read: .seconds(60))
+    configuration.timeout = .init(connect: .seconds(20), read: .seconds(patienceSeconds))
     let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     do {
       let value = try await body(client)

@@ -71,7 +71,11 @@ import Testing
   }
 
   private func hub(_ server: LoopbackServer, token: String? = nil) throws -> Hub {
-    try Hub(endpoint: "http://127.0.0.1:\(server.port)/", token: token, cache: folder.url)
+    var hub = try Hub(
+      endpoint: "http://127.0.0.1:\(server.port)/", token: token, cache: folder.url)
+    // Other tests may leave this one waiting.
+    hub.patienceSeconds = 600
+    return hub
   }
 
   private func pull(_ hub: Hub) async throws -> URL {
