@@ -117,11 +117,12 @@ import Testing
     let folder = try TinyFolder(form: .image)
     let picture = try source(folder, "a.png", frames: 1)
     let composition = Composition.animate(picture, "a red ball", seconds: 0.5)
-    let whole = try await clip(folder.studio(), composition)
+    // Products of a tiny picture's few rows depend on the number of threads.
+    let whole = try await clip(folder.studio(threads: 1), composition)
     var model = try Model(at: folder.model)
     var family = try model.wan()
     (family.memoryLimit, family.embeddingFolder) = (0, nil)
     model.family = family
-    #expect(try await clip(Studio(model), composition) == whole)
+    #expect(try await clip(Studio(model, threadCount: 1), composition) == whole)
   }
 }
