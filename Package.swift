@@ -116,6 +116,14 @@ let package = Package(
         .product(name: "X509", package: "swift-certificates"),
       ]),
     .target(
+      name: "KinoHub",
+      dependencies: [
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ]),
+    .target(
       name: "KinoServer",
       dependencies: [
         "Kino", "KinoMedia", "KinoProvenance",
@@ -135,7 +143,7 @@ let package = Package(
       name: "KinoCommand",
       dependencies: [
         "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld", "KinoTraining",
-        "KinoEvaluation", "KinoServer", "KinoProvenance",
+        "KinoEvaluation", "KinoServer", "KinoProvenance", "KinoHub",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ]),
@@ -169,6 +177,11 @@ let package = Package(
     .testTarget(name: "KinoEvaluationTests", dependencies: ["KinoEvaluation", "KinoWorld"]),
     .testTarget(
       name: "KinoProvenanceTests", dependencies: ["KinoProvenance", "KinoMedia", "KinoTestSupport"]),
+    .testTarget(
+      name: "KinoHubTests",
+      dependencies: [
+        "KinoHub", "KinoTestSupport", .product(name: "Crypto", package: "swift-crypto"),
+      ]),
     .testTarget(
       name: "KinoServerTests",
       dependencies: [

@@ -25,24 +25,26 @@ public final class Studio: Sendable {
   public let device: ComputeDevice
   let actor: ModelActor
   private let probe: SpeedProbe
-  private let hashes = WeightsHashCache()
+  private let hashes = WeightsHashCache(file: WeightsHashCache.userFile)
   private let threadCount: Int?
 
   /// Opens a model; its weights are read with the first work, or by ``warmUp(precision:)``.
   ///
   /// - Parameters:
   ///   - source: Which model.
+  ///   - files: Parts to take instead of those that would be found.
   ///   - loras: Adapters to add to its transformer, in order.
   ///   - device: Where to compute.
   ///   - threadCount: Threads of one operation, at least 1; `nil` uses all cores. The result does
   ///     not depend on it.
-  /// - Throws: ``StudioError`` if there is no such model or device, and what ``Model/init(at:)`` and
+  /// - Throws: ``StudioError`` if there is no such model or device, and what ``Model/init(at:files:searching:)`` and
   ///   ``Model/merging(_:)`` throw.
   public convenience init(
-    model source: ModelSource = .bundled, loras: [LoRAFile] = [], device: ComputeDevice = .cpu,
-    threadCount: Int? = nil
+    model source: ModelSource = .bundled, files: ModelFiles = ModelFiles(), loras: [LoRAFile] = [],
+    device: ComputeDevice = .cpu, threadCount: Int? = nil
   ) async throws {
-    try self.init(Model(source).merging(loras), device: device, threadCount: threadCount)
+    try self.init(
+      Model(source, files: files).merging(loras), device: device, threadCount: threadCount)
   }
 
   /// Uses an opened model.
@@ -116,7 +118,7 @@ public final class Studio: Sendable {
         )
       }
       var recipe = Recipe(
-        work, model: model, hash: try hashes.hash(of: model.folder.url).hexadecimal,
+        work, model: model, hash: try model.hash(hashes).hexadecimal,
         sources: try work.sourceHashes())
       recipe.loras = model.loras
       recipe.rename(names)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Kino
 import KinoEvaluation
+import KinoHub
 import KinoProvenance
 import KinoServer
 import KinoTraining
@@ -56,6 +57,7 @@ enum ExitStatus {
     case is WorldError: true
     case let error as ServerError: error.code.isWrongUse
     case let error as ProvenanceError: error.code.isWrongUse
+    case let error as HubError: error.code.isWrongUse
     case let error as TrainingError: error.code == .invalidConfiguration
     case let error as EvaluationError: error.code != .badJudge
     default: false
@@ -69,6 +71,7 @@ enum ExitStatus {
     case let error as WorldError: error.code.rawValue
     case let error as ServerError: error.code.description
     case let error as ProvenanceError: error.code.description
+    case let error as HubError: error.code.description
     default:
       isWrongUse(error) || KinoCommand.exitCode(for: error) == .validationFailure
         ? "wrongUse" : "\(type(of: error))"

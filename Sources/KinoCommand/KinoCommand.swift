@@ -10,8 +10,8 @@ struct KinoCommand: AsyncParsableCommand {
     abstract: "Makes video from words, pictures and other video.",
     version: kinoVersion,
     subcommands: Verbs.commands + [
-      PlanCommand.self, Inspect.self, Serve.self, Keys.self, Sign.self, Models.self, Convert.self,
-      World.self, Prepare.self, Train.self,
+      PlanCommand.self, Inspect.self, Serve.self, Keys.self, Sign.self, Models.self, Pull.self,
+      Convert.self, World.self, Prepare.self, Train.self,
       Evaluate.self, Probe.self, Bench.self,
     ])
 

@@ -24,7 +24,7 @@ struct Models: ParsableCommand {
     }
     let places =
       paths.isEmpty
-      ? Self.usualPlaces(ProcessInfo.processInfo.environment)
+      ? ModelSource.weightFolders()
       : paths.map { URL(fileURLWithPath: $0) }
     let models = ModelCatalog(searching: places, verifying: verify).models
     if json {
@@ -41,20 +41,5 @@ struct Models: ParsableCommand {
       throw StudioError(
         .invalidModel, "\(broken) of \(models.count) are damaged or incomplete: fetch them again.")
     }
-  }
-
-  private static func usualPlaces(_ environment: [String: String]) -> [URL] {
-    let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask)
-    func folder(_ variable: String) -> URL? {
-      environment[variable].flatMap { $0.isEmpty ? nil : URL(fileURLWithPath: $0) }
-    }
-    let home = FileManager.default.homeDirectoryForCurrentUser
-    let hub =
-      folder("HF_HUB_CACHE") ?? folder("HF_HOME")?.appendingPathComponent("hub")
-      ?? (folder("XDG_CACHE_HOME") ?? home.appendingPathComponent(".cache"))
-      .appendingPathComponent("huggingface/hub")
-    return ModelSource.searchFolders + caches.map { $0.appendingPathComponent("kino/models") } + [
-      hub
-    ]
   }
 }

@@ -36,8 +36,11 @@ struct NoiseRange: ExpressibleByArgument {
 
 /// Which model computes, and where.
 struct ModelOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The model: a name, or the path of a folder.", valueName: "name|path"))
+  @Option(
+    help: ArgumentHelp(
+      "The model: a name, a folder, or the file of a transformer.", valueName: "name|path"))
   var model: String?
+  @OptionGroup var parts: PartOptions
   @Option(
     name: .customLong("lora"),
     help: ArgumentHelp(
@@ -55,7 +58,38 @@ struct ModelOptions: ParsableArguments {
   var source: ModelSource { model.map { ModelSource($0) } ?? .bundled }
 
   func studio() async throws -> Studio {
-    try await Studio(model: source, loras: loras, device: device, threadCount: threads)
+    try await Studio(
+      model: source, files: parts.files, loras: loras, device: device, threadCount: threads)
+  }
+}
+
+/// Files of a model's parts, in place of those that are found beside it.
+struct PartOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The autoencoder's file.", valueName: "file"))
+  var vae: String?
+  @Option(help: ArgumentHelp("The text encoder's file.", valueName: "file"))
+  var textEncoder: String?
+  @Option(help: ArgumentHelp("The tokenizer, a spiece.model.", valueName: "file"))
+  var tokenizer: String?
+  @Option(help: ArgumentHelp("The image encoder's file.", valueName: "file"))
+  var clipVision: String?
+  @Option(
+    help: ArgumentHelp(
+      "The second of two transformers, for low noise; none if there is only one.",
+      valueName: "file|none"))
+  var lowNoise: String?
+
+  var files: ModelFiles {
+    func file(_ path: String?) -> URL? {
+      path.map { URL(fileURLWithPath: NSString(string: $0).expandingTildeInPath) }
+    }
+    var files = ModelFiles()
+    files.autoencoder = file(vae)
+    files.textEncoder = file(textEncoder)
+    files.tokenizer = file(tokenizer)
+    files.imageEncoder = file(clipVision)
+    files.lowNoise = lowNoise.map { ModelFiles.LowNoise($0) }
+    return files
   }
 }
 
@@ -83,6 +117,8 @@ struct SamplingOptions: ParsableArguments {
   var steps: Int?
   @Option(help: "The strength of the prompt; 1 leaves the negative prompt out.")
   var guidance: Double?
+  @Option(help: "The strength of the prompt at low noise, for models of two transformers.")
+  var lowNoiseGuidance: Double?
   @Option(
     help: ArgumentHelp(
       "The noise, 0 to 1, at which guidance is on; elsewhere a step costs half.",
@@ -96,6 +132,7 @@ struct SamplingOptions: ParsableArguments {
 
   var settings: SamplingSettings {
     var settings = SamplingSettings(seed: seed, stepCount: steps, guidanceScale: guidance)
+    settings.lowNoiseGuidanceScale = lowNoiseGuidance
     settings.guidanceRange = guidanceRange?.range
     settings.cacheThreshold = cache
     settings.sampler = sampler

@@ -75,8 +75,11 @@ struct Serve: AsyncParsableCommand {
   }
 
   private static func name(of source: ModelSource, _ text: String) -> String {
-    if case .folder(let url) = source { return url.lastPathComponent }
-    return text
+    switch source {
+    case .folder(let url): url.lastPathComponent
+    case .file(let url): url.deletingPathExtension().lastPathComponent
+    case .bundled, .named: text
+    }
   }
 }
 

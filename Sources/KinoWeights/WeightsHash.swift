@@ -71,24 +71,71 @@ extension WeightSet {
   }
 }
 
-/// Remembers the hashes of folders until a file's size or date changes.
+/// Remembers the hashes of folders until a file's size or date changes, also in a file for later processes.
 ///
 /// A file rewritten with the same size within the file system's clock tick goes unnoticed.
 public final class WeightsHashCache: Sendable {
-  private let known = Mutex<[String: (stamp: WeightsHash, hash: WeightsHash)]>([:])
+  private struct Entry: Codable {
+    let stamp: WeightsHash
+    let hash: WeightsHash
+  }
 
-  /// Makes an empty cache.
-  public init() {}
+  private let known: Mutex<[String: Entry]>
+  private let file: URL?
+
+  /// Entries of a file, at most.
+  private static let limit = 200
+
+  /// Makes a cache.
+  ///
+  /// - Parameter file: Where hashes of large files are kept; one that can't be read or written is passed
+  ///   over.
+  public init(file: URL? = nil) {
+    self.file = file
+    known = Mutex(file.map(Self.entries) ?? [:])
+  }
+
+  /// The file in the user's folder for caches.
+  public static var userFile: URL? {
+    FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first?
+      .appendingPathComponent("kino/hashes.json")
+  }
+
+  private static func entries(of file: URL) -> [String: Entry] {
+    guard let data = try? ConfigurationFile.data(at: file) else { return [:] }
+    return (try? JSONDecoder().decode([String: Entry].self, from: data)) ?? [:]
+  }
+
+  /// Adds an entry to the file, beside what other processes have put there.
+  private func write(_ entry: Entry, for key: String) {
+    guard let file else { return }
+    var entries = Self.entries(of: file)
+    if entries.count >= Self.limit { entries = [:] }
+    entries[key] = entry
+    try? FileManager.default.createDirectory(
+      at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+    if let data = try? JSONEncoder().encode(entries) { try? AtomicFile.write(data, to: file) }
+  }
 
   /// Returns the hash of a folder, from memory if no file changed since the last call.
   public func hash(of url: URL) throws(WeightsError) -> WeightsHash {
-    let listing = try FolderListing(url)
-    let key = url.standardizedFileURL.path
+    try hash(of: FolderListing(url), key: url.standardizedFileURL.path)
+  }
+
+  /// Returns the hash of some files under names of their own, as of a folder of these names.
+  public func hash(of files: [(name: String, url: URL)]) throws(WeightsError) -> WeightsHash {
+    let places = files.map { $0.name + "=" + $0.url.standardizedFileURL.path }
+    return try hash(of: FolderListing(files), key: places.joined(separator: "\n"))
+  }
+
+  private func hash(of listing: FolderListing, key: String) throws(WeightsError) -> WeightsHash {
     let stamp = try listing.stamp()
     if let entry = known.withLock({ $0[key] }), entry.stamp == stamp { return entry.hash }
-    let hash = try listing.hash()
-    known.withLock { $0[key] = (stamp, hash) }
-    return hash
+    let entry = Entry(stamp: stamp, hash: try listing.hash())
+    known.withLock { $0[key] = entry }
+    // Small ones are hashed faster than remembered.
+    if try listing.byteCount > 64 << 20 { write(entry, for: key) }
+    return entry.hash
   }
 }
 
@@ -105,6 +152,10 @@ private struct FolderListing {
     files.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
+  init(_ files: [(name: String, url: URL)]) {
+    self.files = files.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
   func hash() throws(WeightsError) -> WeightsHash {
     var hasher = SHA256()
     hasher.update(data: Data("kino-weights-1".utf8))
@@ -115,6 +166,15 @@ private struct FolderListing {
       withExtendedLifetime(file) { hasher.update(bufferPointer: file.bytes) }
     }
     return WeightsHash(hasher.finalize())
+  }
+
+  /// Bytes of all files.
+  var byteCount: Int {
+    get throws(WeightsError) {
+      var sum = 0
+      for (_, url) in files { sum += try MappedFile(path: url.path).byteCount }
+      return sum
+    }
   }
 
   /// Hashes names, sizes and dates instead of contents.

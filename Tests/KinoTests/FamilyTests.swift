@@ -96,8 +96,7 @@ import Testing
       let pipeline = try model.family.load(.f32, on: .cpu)
       let canvas = try Canvas.free(model.latentShape(size: FrameSize(64, 32), frameCount: 5))
       let denoiser = try pipeline.denoiser(
-        prompts: ["red"], negative: nil, guidance: ClassifierFreeGuidance(scale: 1),
-        cacheThreshold: 0)
+        DenoiserRequest(["red"], guidance: ClassifierFreeGuidance(scale: 1)))
       let sampler = StraightSampler()
       let latents = try withoutGradient {
         try sampler.sample(

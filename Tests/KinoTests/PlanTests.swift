@@ -47,3 +47,37 @@ import Testing
     #expect(plans.0.decodingBytes == plans.1.decodingBytes)
   }
 }
+
+/// Decoding in tiles where memory is short.
+@Suite struct TiledPlanTests {
+  @Test func `A plan takes tiles where memory is short, and the frames stay`() async throws {
+    let folder = try TinyFolder(profile: nil)
+    let model = try Model(at: folder.model)
+    var large = request()
+    (large.size, large.frameCount) = (FrameSize(512, 512), 5)
+    let work = try large.validated(for: model)
+    let whole = try Plan(work, model: model, keepsFrames: true)
+    #expect(whole.decodingTiles == 1)
+    let limit =
+      Plan.programBytes + whole.outputBytes + whole.weightBytes + whole.decodingBytes - 1
+    let tiled = try Plan(work, model: model, keepsFrames: true, available: limit)
+    #expect(tiled.decodingTiles > 1 && tiled.decodingBytes < whole.decodingBytes)
+    let clip = try await self.clip(work, whole, model)
+    #expect(clip?.frameCount == 5)
+    let other = try await self.clip(work, tiled, model)
+    let pixels = zip(clip?.pixels ?? [], other?.pixels ?? [])
+    #expect(pixels.allSatisfy { abs(Int($0) - Int($1)) <= 1 } && other?.frameCount == 5)
+  }
+
+  private func clip(_ work: ResolvedComposition, _ plan: Plan, _ model: Model) async throws -> Clip?
+  {
+    let (clips, made) = AsyncStream.makeStream(of: Clip.self)
+    try await Studio(model).actor.render(
+      work, plan: plan, to: .memory, recipe: Recipe(work, model: model, hash: "")
+    ) { event in
+      if case .finished(let result) = event { made.yield(result.clip) }
+    }
+    made.finish()
+    return await clips.first { _ in true }
+  }
+}

@@ -8,10 +8,10 @@ final class TinyFolder: Sendable {
   let model: URL
   private let folder: TemporaryFolder
 
-  init(profile: String? = TinyModel.profile) throws {
+  init(form: TinyModel.Form = .text, profile: String? = TinyModel.profile) throws {
     folder = try TemporaryFolder()
     model = folder["model"]
-    _ = try TinyModel(at: model, profile: profile)
+    _ = try TinyModel(at: model, form: form, profile: profile)
   }
 
   var url: URL { folder.url }

@@ -18,7 +18,7 @@ struct ToyFamily: ModelFamily {
     throw ModelError(.unsupported, "\(weights.url.path): a toy has no weights.")
   }
 
-  init(_ folder: ModelFolder) throws {}
+  init(_ parts: ModelParts) throws {}
 
   let geometry = LatentGeometry(
     channels: 3, temporalScale: 2, spatialScale: 8,
@@ -61,10 +61,9 @@ private struct ToyCost: ModelCost {
 private struct ToyPipeline: ModelPipeline {
   func cuts(_ text: String) throws -> Bool { text.split(separator: " ").count > 4 }
 
-  func denoiser(
-    prompts: [String], negative: String?, guidance: ClassifierFreeGuidance, cacheThreshold: Double
-  ) throws -> any CanvasDenoiser {
-    ToyDenoiser(prompts: prompts, negative: negative ?? "", guidance: guidance)
+  func denoiser(_ request: DenoiserRequest) throws -> any CanvasDenoiser {
+    ToyDenoiser(
+      prompts: request.prompts, negative: request.negative ?? "", guidance: request.guidance)
   }
 
   func latents(of pixels: Tensor) -> Tensor { encoding()(pixels) }

@@ -235,6 +235,10 @@ struct CompositionResolver {
       prompts: shot.prompts.map { ($0.text, Int(($0.start * rate / Double(stride)).rounded())) },
       frameCount: delivered, joins: shot.joins, stride: stride, ownCount: frames)
     result.guides = try shot.guides.map { try resolved($0, frames: frames) }
+    if model.family.conditioning != .tokens {
+      try result.fit(ends: shot.joins, in: model)
+      return result
+    }
     let scale = model.geometry.temporalScale
     let context = contextFrames(isBetween: shot.joins == [.previous, .next])
     if shot.joins.contains(.previous) {

@@ -4,7 +4,7 @@ extension Recipe {
     let prompt = composition.prompt
     // A prompt that looks like an option would be read as one.
     let isPlain = !prompt.hasPrefix("-")
-    var words = ["kino", verb.rawValue] + files.map(Self.quoted)
+    var words = ["kino", verb.rawValue] + sourceFiles.map(Self.quoted)
     if isPlain && (verb.needsPrompt || !prompt.isEmpty) { words.append(Self.quoted(prompt)) }
     func add(_ option: String, _ value: String) { words += ["--" + option, value] }
     for (option, value) in verbOptions {
@@ -14,6 +14,7 @@ extension Recipe {
       add("negative", Self.quoted(composition.negativePrompt))
     }
     add("model", Self.quoted(model))
+    for (option, value) in files.options { add(option, Self.quoted(value)) }
     for lora in loras { add("lora", lora.argument) }
     if let size = composition.size { add("size", size.description) }
     if verb != .image {
@@ -28,7 +29,7 @@ extension Recipe {
   }
 
   /// The files that the command names, in order.
-  private var files: [String] {
+  private var sourceFiles: [String] {
     let media = composition.timeline.compactMap {
       if case .media(let part) = $0 { part.path } else { nil }
     }
@@ -79,6 +80,7 @@ extension SamplingSettings {
     if let seed { add("seed", "\(seed)") }
     if let stepCount { add("steps", "\(stepCount)") }
     if let guidanceScale { add("guidance", Recipe.plain(guidanceScale)) }
+    if let scale = lowNoiseGuidanceScale { add("low-noise-guidance", Recipe.plain(scale)) }
     if let range = guidanceRange {
       add(
         "guidance-range", "\(Recipe.plain(range.lowerBound)):\(Recipe.plain(range.upperBound))")

@@ -8,9 +8,11 @@ public struct Recipe: Hashable, Sendable {
   public var composition: Composition
   /// How it was sampled, with every choice made.
   public var settings: SamplingSettings
-  /// The name of the model.
+  /// The name of the model, or the path of its transformer.
   public var model: String
-  /// The hash of the model's folder.
+  /// The files of its other parts, where they are not in one folder.
+  public var files = ModelFiles()
+  /// The hash of the model's folder or files.
   public var modelHash: String
   /// The adapters that were added to the model.
   public var loras: [MergedLoRA] = []
@@ -33,7 +35,8 @@ public struct Recipe: Hashable, Sendable {
       composition.timeline = [.shot(Shot(composition.prompt, frames: work.frameCount))]
     }
     settings = work.sampling.settings
-    self.model = model.name
+    self.model = model.parts.index == nil ? model.url.relativePath : model.name
+    files = model.parts.files
     modelHash = hash
     frames = work.frameCount
     self.sources = sources
@@ -94,6 +97,7 @@ extension Composition {
 extension Recipe: Codable {
   enum CodingKeys: String, CodingKey {
     case kino, verb, prompt, model, size, frames, fit, sound, timeline, sources, loras
+    case files = "model_files"
     case negativePrompt = "negative_prompt"
     case modelHash = "model_hash"
     case framesPerSecond = "frames_per_second"
@@ -118,6 +122,7 @@ extension Recipe: Codable {
     model = try values.decode(String.self, forKey: .model)
     modelHash = try values.decode(String.self, forKey: .modelHash)
     sources = try values.decodeIfPresent([String: String].self, forKey: .sources) ?? [:]
+    files = try values.decodeIfPresent(ModelFiles.self, forKey: .files) ?? ModelFiles()
     loras = try values.decodeIfPresent([MergedLoRA].self, forKey: .loras) ?? []
   }
 
@@ -134,6 +139,7 @@ extension Recipe: Codable {
     try values.encode(frames, forKey: .frames)
     try values.encodeIfPresent(composition.framesPerSecond, forKey: .framesPerSecond)
     try settings.encode(to: encoder)
+    if files != ModelFiles() { try values.encode(files, forKey: .files) }
     if !loras.isEmpty { try values.encode(loras, forKey: .loras) }
     if composition.isFree { return }
     try values.encode(composition.timeline, forKey: .timeline)

@@ -11,6 +11,9 @@ public struct SamplingSettings: Hashable, Sendable {
   public var stepCount: Int?
   /// The strength of the prompt, 0...100; 1 leaves the negative prompt out.
   public var guidanceScale: Double?
+  /// The strength of the prompt at low noise, for models with an expert for it; `nil` is that of
+  /// ``guidanceScale`` if it is given.
+  public var lowNoiseGuidanceScale: Double?
   /// The noise, 0...1, at which the guidance is on; elsewhere a step costs half. `nil` is all of it. Clips
   /// are less exact with less.
   public var guidanceRange: ClosedRange<Double>?
@@ -37,6 +40,7 @@ extension SamplingSettings: Codable {
     case seed, cache, sampler, precision
     case stepCount = "steps"
     case guidanceScale = "guidance"
+    case lowNoiseGuidanceScale = "low_noise_guidance"
     case guidanceRange = "guidance_range"
   }
 
@@ -46,6 +50,7 @@ extension SamplingSettings: Codable {
     seed = try values.decodeIfPresent(UInt64.self, forKey: .seed)
     stepCount = try values.decodeIfPresent(Int.self, forKey: .stepCount)
     guidanceScale = try values.decodeIfPresent(Double.self, forKey: .guidanceScale)
+    lowNoiseGuidanceScale = try values.decodeIfPresent(Double.self, forKey: .lowNoiseGuidanceScale)
     cacheThreshold = try values.decodeIfPresent(Double.self, forKey: .cache)
     sampler = try values.decodeIfPresent(SamplerKind.self, forKey: .sampler)
     precision = try values.decodeIfPresent(Precision.self, forKey: .precision)
@@ -65,6 +70,7 @@ extension SamplingSettings: Codable {
     try values.encodeIfPresent(seed, forKey: .seed)
     try values.encodeIfPresent(stepCount, forKey: .stepCount)
     try values.encodeIfPresent(guidanceScale, forKey: .guidanceScale)
+    try values.encodeIfPresent(lowNoiseGuidanceScale, forKey: .lowNoiseGuidanceScale)
     try values.encodeIfPresent(
       guidanceRange.map { [$0.lowerBound, $0.upperBound] }, forKey: .guidanceRange)
     try values.encodeIfPresent(cacheThreshold, forKey: .cache)
@@ -94,6 +100,8 @@ struct ResolvedSampling: Hashable, Sendable {
   let seed: UInt64
   let stepCount: Int
   let guidanceScale: Double
+  /// As ``guidanceScale`` for models of one transformer.
+  let lowNoiseGuidanceScale: Double
   let guidanceRange: ClosedRange<Double>
   /// 0 for none.
   let cacheThreshold: Double
@@ -107,6 +115,9 @@ struct ResolvedSampling: Hashable, Sendable {
     seed = settings.seed ?? UInt64.random(in: 0..<1 << 32)
     stepCount = try within(1...1000, settings.stepCount ?? defaults.steps, "steps")
     guidanceScale = try within(0...100, settings.guidanceScale ?? defaults.guidance, "guidance")
+    let standard = settings.guidanceScale ?? defaults.lowNoiseGuidance
+    lowNoiseGuidanceScale = try within(
+      0...100, settings.lowNoiseGuidanceScale ?? standard, "guidance at low noise")
     let range = settings.guidanceRange ?? 0...1
     _ = try within(0...1, range.lowerBound, "guidance range")
     _ = try within(0...1, range.upperBound, "guidance range")
@@ -117,10 +128,15 @@ struct ResolvedSampling: Hashable, Sendable {
     previewInterval = model.profile.preview == nil ? 0 : max(0, settings.previewInterval)
   }
 
+  /// Whether guidance leads away from anything.
+  var needsNegative: Bool { guidanceScale != 1 || lowNoiseGuidanceScale != 1 }
+
   /// The settings as a recipe states them.
   var settings: SamplingSettings {
     var settings = SamplingSettings(
       seed: seed, stepCount: stepCount, guidanceScale: guidanceScale)
+    settings.lowNoiseGuidanceScale =
+      lowNoiseGuidanceScale == guidanceScale ? nil : lowNoiseGuidanceScale
     settings.guidanceRange = guidanceRange == 0...1 ? nil : guidanceRange
     settings.cacheThreshold = cacheThreshold > 0 ? cacheThreshold : nil
     settings.sampler = sampler

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 package import KinoDiffusion
 package import KinoModels
 package import KinoTensor
@@ -33,10 +33,22 @@ package protocol ModelFamily: Sendable {
   /// - Throws: `ModelError` if there is none, saying what was looked for.
   static func networks(in weights: WeightSet) throws -> [RecognisedNetwork]
 
-  /// Opens a model and checks that its parts fit each other, without reading numbers.
+  /// Puts a model together from loose files.
+  ///
+  /// - Parameters:
+  ///   - url: A file, or a folder without `model_index.json`.
+  ///   - files: Parts that are named; the others are looked for.
+  ///   - places: Where to look besides the neighbourhood of `url`.
+  /// - Returns: The parts; `nil` if families of this kind have no loose files.
+  /// - Throws: ``StudioError``, `WeightsError` or `ModelError` saying what is missing and where to get it.
+  static func parts(
+    at url: URL, _ files: ModelFiles, searching places: [URL]
+  ) throws -> ModelParts?
+
+  /// Takes a model's parts and checks that they fit each other, without reading numbers.
   ///
   /// - Throws: ``StudioError``, `WeightsError` or `ModelError` naming the file at fault.
-  init(_ folder: ModelFolder) throws
+  init(_ parts: ModelParts) throws
 
   /// How latents lie under pixels.
   var geometry: LatentGeometry { get }
@@ -48,6 +60,10 @@ package protocol ModelFamily: Sendable {
   var flowShift: Double { get }
   /// The networks, in the order in which they are told.
   var parts: [ModelPart] { get }
+  /// Which known frames it can take.
+  var conditioning: FrameConditioning { get }
+  /// What its weights take.
+  func weightMemory(_ precision: Precision) -> WeightMemory
   /// What sampling and decoding take.
   var cost: any ModelCost { get }
 
@@ -62,25 +78,70 @@ package protocol ModelFamily: Sendable {
   func load(_ precision: Precision, on device: Device) throws -> any ModelPipeline
 }
 
+extension ModelFamily {
+  package static func parts(
+    at url: URL, _ files: ModelFiles, searching places: [URL]
+  ) throws -> ModelParts? { nil }
+
+  package var conditioning: FrameConditioning { .tokens }
+
+  /// All weights, for as long as the model is loaded.
+  package func weightMemory(_ precision: Precision) -> WeightMemory {
+    WeightMemory(sampling: parts.reduce(0) { $0 + $1.byteCount(precision) })
+  }
+}
+
+/// Which known frames a model can take.
+package enum FrameConditioning: Sendable, Hashable {
+  /// Any tokens of a canvas, each at its own noise level.
+  case tokens
+  /// The first frame and perhaps the last, as pictures; all latents are made anew.
+  case pictures(last: LastPicture)
+
+  /// Whether the last frame may be known, beside the first.
+  package enum LastPicture: Sendable { case refused, allowed, required }
+
+  /// What a model makes, in words.
+  var use: String {
+    switch self {
+    case .tokens: "text to video, and every verb of Kino"
+    case .pictures(.refused): "image to video: animate, extend"
+    case .pictures(.allowed): "image to video: animate, extend, loop, connect"
+    case .pictures(.required): "from a picture to another: loop, connect"
+    }
+  }
+}
+
+/// Bytes of a model's weights in memory.
+package struct WeightMemory: Sendable, Hashable {
+  /// While clips are sampled and decoded.
+  package var sampling: Int
+  /// While texts and pictures are read, before that.
+  package var reading = 0
+  /// Whether what has been loaded stays for the next piece of work.
+  package var stays = true
+
+  /// The most at any time.
+  var most: Int { max(sampling, reading) }
+}
+
 /// A model's networks, ready to compute. Used from one thread.
 package protocol ModelPipeline {
+  /// Reads texts that denoisers will be asked for, all of a piece of work together, so that what reads them
+  /// can be let go before sampling.
+  ///
+  /// - Throws: An error of the tokenizer, `WeightsError` if weights are damaged.
+  func read(_ texts: [String]) throws
+
   /// Whether a text is longer than the model reads.
   ///
   /// - Throws: An error of the tokenizer.
   func cuts(_ text: String) throws -> Bool
 
-  /// Encodes texts once, for canvases whose prompt stretches point into them.
+  /// Makes the network with some texts, for canvases whose prompt stretches point into them.
   ///
-  /// - Parameters:
-  ///   - prompts: At least one.
-  ///   - negative: What guidance leads away from; `nil` where none is needed.
-  ///   - guidance: How strongly.
-  ///   - cacheThreshold: Steps that change less than this share may be left out; 0 for none.
-  /// - Returns: The network with these texts.
-  /// - Throws: An error of the tokenizer.
-  func denoiser(
-    prompts: [String], negative: String?, guidance: ClassifierFreeGuidance, cacheThreshold: Double
-  ) throws -> any CanvasDenoiser
+  /// - Throws: An error of the tokenizer, `WeightsError` if weights are damaged.
+  func denoiser(_ request: DenoiserRequest) throws -> any CanvasDenoiser
 
   /// Latents `[C, f, H, W]` of pixels `[1, 3, F, H, W]` in -1...1: a whole clip of
   /// `temporalScale * n + 1` frames.
@@ -93,6 +154,66 @@ package protocol ModelPipeline {
   /// Starts decoding a clip in pieces of any lengths: latents `[C, f, H, W]` to pixels `[1, 3, F, H, W]` in
   /// -1...1.
   func decoding() -> (_ latents: Tensor) -> Tensor
+
+  /// Decodes a whole clip in tiles of the picture, one after the other over all frames: the same pixels as
+  /// ``decoding()`` gives, in less memory; see ``ModelCost/decodingBytes(_:framesAtOnce:tiles:_:)``.
+  ///
+  /// - Parameters:
+  ///   - latents: `[C, f, H, W]`.
+  ///   - framesAtOnce: Latent frames that are decoded together.
+  ///   - tiles: Parts along each side.
+  /// - Returns: The frames; the rate means nothing.
+  /// - Throws: `CancellationError`.
+  func decoded(_ latents: Tensor, framesAtOnce: Int, tiles: Int) throws -> Clip
+}
+
+extension ModelPipeline {
+  package func read(_ texts: [String]) throws {}
+
+  package func decoded(_ latents: Tensor, framesAtOnce: Int, tiles: Int) throws -> Clip {
+    preconditionFailure("ModelPipeline: a plan with tiles for a family that has none")
+  }
+}
+
+/// What a denoiser is made for.
+package struct DenoiserRequest {
+  /// What canvases show; at least one.
+  package var prompts: [String]
+  /// What guidance leads away from; `nil` where none is needed.
+  package var negative: String?
+  /// How strongly.
+  package var guidance: ClassifierFreeGuidance
+  /// How strongly at low noise, for models with an expert for it.
+  package var lowNoiseGuidance: ClassifierFreeGuidance
+  /// Steps that change less than this share may be left out; 0 for none.
+  package var cacheThreshold = 0.0
+  /// Known frames, for models that take them as pictures.
+  package var known: KnownFrames?
+
+  package init(
+    _ prompts: [String], negative: String? = nil, guidance: ClassifierFreeGuidance,
+    lowNoiseGuidance: ClassifierFreeGuidance? = nil
+  ) {
+    self.prompts = prompts
+    self.negative = negative
+    self.guidance = guidance
+    self.lowNoiseGuidance = lowNoiseGuidance ?? guidance
+  }
+}
+
+/// Frames of a canvas that are known as pixels.
+package struct KnownFrames: Sendable {
+  /// `[1, 3, F, H, W]` in -1...1; 0, the middle grey, where nothing is known.
+  package var pixels: Tensor
+  /// Whether each frame is known.
+  package var isKnown: [Bool]
+
+  package init(pixels: Tensor, isKnown: [Bool]) {
+    precondition(
+      pixels.size(2) == isKnown.count, "KnownFrames: \(pixels.shape) with \(isKnown.count) flags")
+    self.pixels = pixels
+    self.isKnown = isKnown
+  }
 }
 
 /// A network that knows its texts.
@@ -111,6 +232,17 @@ package protocol ModelCost {
   func decodingOperations(_ latents: LatentShape) -> Double
   /// Bytes that decoding so many latent frames at a time holds at its widest.
   func decodingBytes(_ latents: LatentShape, framesAtOnce: Int, _ precision: Precision) -> Int
+  /// Bytes that decoding in tiles, `tiles` along each side, holds at its widest, with all frames of the
+  /// clip; `nil` for families that can't.
+  func decodingBytes(
+    _ latents: LatentShape, framesAtOnce: Int, tiles: Int, _ precision: Precision
+  ) -> Int?
+}
+
+extension ModelCost {
+  package func decodingBytes(
+    _ latents: LatentShape, framesAtOnce: Int, tiles: Int, _ precision: Precision
+  ) -> Int? { nil }
 }
 
 /// What a family's models make where nothing is said.
@@ -120,15 +252,19 @@ package struct FamilyDefaults: Sendable, Hashable {
   package var framesPerSecond: Double
   package var steps: Int
   package var guidance: Double
+  /// The guidance at low noise, where an expert for it wants another.
+  package var lowNoiseGuidance: Double?
 
   package init(
-    size: FrameSize, frames: Int, framesPerSecond: Double, steps: Int = 50, guidance: Double = 5
+    size: FrameSize, frames: Int, framesPerSecond: Double, steps: Int = 50, guidance: Double = 5,
+    lowNoiseGuidance: Double? = nil
   ) {
     self.size = size
     self.frames = frames
     self.framesPerSecond = framesPerSecond
     self.steps = steps
     self.guidance = guidance
+    self.lowNoiseGuidance = lowNoiseGuidance
   }
 }
 
@@ -136,7 +272,7 @@ package struct FamilyDefaults: Sendable, Hashable {
 package struct ModelPart: Sendable {
   /// The name in facts, such as `text_encoder`.
   package let name: String
-  /// The component's folder.
+  /// The component, in diffusers' words.
   package let component: String
   package let weights: WeightSet
   /// Whether int8 makes its weights smaller.

@@ -125,7 +125,7 @@ public struct Inspection: Sendable, CustomStringConvertible {
   private mutating func addModel(_ model: Model) throws {
     add("kind", .string("model"))
     add("name", .string(model.name))
-    add("pipeline", .string(model.folder.index.className))
+    if let index = model.parts.index { add("pipeline", .string(index.className)) }
     add("hash", .string(try model.hash().hexadecimal))
     let parts = model.family.parts
     add("parameters", .integer(parts.reduce(0) { $0 + Self.parameterCount($1.weights) }))
@@ -143,7 +143,7 @@ public struct Inspection: Sendable, CustomStringConvertible {
     add("flow_shift", .number(model.flowShift))
     for part in parts {
       // Weights of other forms need none beside them.
-      guard let file = try? model.folder.configuration(of: part.component) else { continue }
+      guard let file = model.parts.networks[part.component]?.configuration else { continue }
       add("\(part.name)_configuration", .object(file.values))
     }
   }

@@ -4,10 +4,12 @@ public import KinoWeights
 
 /// A model on disk: its configurations and where its weights are, none of them read yet.
 public struct Model: Sendable {
-  /// The name in `kino.json`, or that of the folder.
+  /// The name in `kino.json`, or that of the folder or file.
   public let name: String
-  /// The folder, in diffusers' layout.
-  public let folder: ModelFolder
+  /// The folder, or the file of the transformer.
+  public var url: URL { parts.url }
+  /// What it is made of.
+  package let parts: ModelParts
   /// The content of `kino.json`.
   public let profile: ModelProfile
   /// What knows the networks.
@@ -15,40 +17,84 @@ public struct Model: Sendable {
   /// The adapters that have been added to the transformer, in order.
   public internal(set) var loras: [MergedLoRA] = []
 
-  /// Opens a model's folder and checks that its parts fit each other.
+  /// Opens a model and checks that its parts fit each other.
   ///
-  /// The folders of its networks may hold weights of any form that `CheckpointForm` recognises.
+  /// Weights may be of any form that `CheckpointForm` recognises. What is not in the folder, or in the file,
+  /// is looked for beside it and in the usual places.
   ///
+  /// - Parameters:
+  ///   - url: A folder, or the file of a transformer or of a whole model.
+  ///   - files: Parts to take instead of those that would be found.
+  ///   - places: Where else to look for parts; see ``ModelSource/weightFolders(_:)``.
   /// - Throws: ``StudioError``, `WeightsError` or `ModelError` naming the file at fault.
-  public init(at url: URL) throws { try self.init(at: url, families: Model.families) }
+  public init(
+    at url: URL, files: ModelFiles = ModelFiles(),
+    searching places: [URL] = ModelSource.weightFolders()
+  ) throws {
+    try self.init(at: url, files: files, searching: places, families: Model.families)
+  }
 
   /// Opens a model of one of some families.
-  package init(at url: URL, families: [any ModelFamily.Type]) throws {
-    folder = try ModelFolder(at: url)
+  package init(
+    at url: URL, files: ModelFiles = ModelFiles(), searching places: [URL] = [],
+    families: [any ModelFamily.Type]
+  ) throws {
+    let family: any ModelFamily.Type
+    (parts, family) = try Self.parts(at: url, files, searching: places, families)
     profile = try Model.profile(in: url)
-    name = profile.name ?? url.standardizedFileURL.lastPathComponent
-    guard let family = families.first(where: { [folder] in $0.claims(folder.index) }) else {
+    let standard = url.standardizedFileURL
+    name =
+      profile.name
+      ?? (parts.index == nil && !url.isFolder
+      ? standard.deletingPathExtension() : standard).lastPathComponent
+    self.family = try family.init(parts)
+    if let preview = profile.preview, preview.weights.count != geometry.channels {
+      throw StudioError.partsDiffer(
+        url, "preview has \(preview.weights.count) channels, the latents \(geometry.channels)")
+    }
+  }
+
+  private static func parts(
+    at url: URL, _ files: ModelFiles, searching places: [URL], _ families: [any ModelFamily.Type]
+  ) throws -> (ModelParts, any ModelFamily.Type) {
+    let names = families.map { $0.name }.joined(separator: " or ")
+    let index = url.appendingPathComponent("model_index.json")
+    guard FileManager.default.fileExists(atPath: index.path) else {
+      for family in families {
+        if let parts = try family.parts(at: url, files, searching: places) {
+          return (parts, family)
+        }
+      }
+      throw StudioError(
+        .invalidModel,
+        "\(url.path): expected a model of the family \(names), with model_index.json.")
+    }
+    let folder = try ModelFolder(at: url)
+    guard let family = families.first(where: { $0.claims(folder.index) }) else {
       throw StudioError(
         .invalidModel,
         """
         \(url.path): this is a \(folder.index.className.prefix(80).description.printable), expected a \
-        model of the family \(families.map { $0.name }.joined(separator: " or ")).
+        model of the family \(names).
         """)
     }
-    self.family = try family.init(folder)
-    if let preview = profile.preview, preview.weights.count != geometry.channels {
-      throw StudioError.partsDiffer(
-        folder, "preview has \(preview.weights.count) channels, the latents \(geometry.channels)")
-    }
+    return (try ModelParts(folder, replacing: files), family)
   }
 
   /// Finds and opens a model.
   ///
-  /// - Throws: ``StudioError`` if there is none, and as ``init(at:)``.
-  public init(_ source: ModelSource) throws { try self.init(at: source.locate()) }
+  /// - Throws: ``StudioError`` if there is none, and as ``init(at:files:searching:)``.
+  public init(_ source: ModelSource, files: ModelFiles = ModelFiles()) throws {
+    try self.init(at: source.locate(), files: files)
+  }
 
-  /// Identifies the content of the folder; reads every byte of it.
-  public func hash() throws -> WeightsHash { try weightsHash(folder.url) }
+  /// Identifies the content of the folder, or of the files that the model is made of; reads every byte.
+  public func hash() throws -> WeightsHash { try hash(WeightsHashCache()) }
+
+  func hash(_ cache: WeightsHashCache) throws -> WeightsHash {
+    guard let files = parts.hashedFiles else { return try cache.hash(of: url) }
+    return try cache.hash(of: files)
+  }
 
   // MARK: - Sizes
 
@@ -71,14 +117,16 @@ public struct Model: Sendable {
   /// What a request takes where it says nothing, complete.
   public var defaults:
     (
-      size: FrameSize, frames: Int, framesPerSecond: Double, steps: Int, guidance: Double
+      size: FrameSize, frames: Int, framesPerSecond: Double, steps: Int, guidance: Double,
+      lowNoiseGuidance: Double
     )
   {
     let (own, others) = (profile.defaults, family.defaults)
+    let guidance = own?.guidance ?? others.guidance
     return (
       own?.size.flatMap(FrameSize.init(parsing:)) ?? others.size, own?.frames ?? others.frames,
       own?.framesPerSecond ?? others.framesPerSecond, own?.steps ?? others.steps,
-      own?.guidance ?? others.guidance
+      guidance, own?.guidance ?? others.lowNoiseGuidance ?? guidance
     )
   }
 
@@ -159,8 +207,17 @@ extension Model {
 
 extension StudioError {
   /// Parts of a model do not fit each other.
-  static func partsDiffer(_ folder: ModelFolder, _ text: String) -> StudioError {
+  static func partsDiffer(_ url: URL, _ text: String) -> StudioError {
     StudioError(
-      .invalidModel, "\(folder.url.path): \(text). The parts are of different models.")
+      .invalidModel, "\(url.path): \(text). The parts are of different models.")
+  }
+}
+
+extension URL {
+  /// Whether a folder is there.
+  var isFolder: Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+      && isFolder.boolValue
   }
 }

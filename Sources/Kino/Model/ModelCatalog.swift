@@ -154,7 +154,7 @@ public struct ModelCatalog: Sendable {
     do {
       let model = try Model(at: folder)
       found.name = model.profile.name ?? found.name
-      found.uses = ["text to video, and every verb of Kino"]
+      found.uses = [model.family.conditioning.use]
     } catch let error as WeightsError {
       throw error
     } catch {

@@ -6,22 +6,47 @@ public enum ModelSource: Hashable, Sendable {
   case bundled
   /// A model by name, looked for in ``searchFolders``.
   case named(String)
-  /// A model in a folder of diffusers' layout.
+  /// A model in a folder: of diffusers' layout, of the original repositories' or of ComfyUI's.
   case folder(URL)
+  /// A model by the file of its transformer, or of all its parts.
+  case file(URL)
 
   /// The name of the model that comes with Kino.
   public static let bundledName = "kino-mini"
 
-  /// Takes a path if the text looks like one or a folder is there, else a name.
+  /// Takes a path if the text looks like one or something is there, else a name.
   public init(_ text: String) {
-    var isFolder: ObjCBool = false
-    let path = NSString(string: text).expandingTildeInPath
-    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    if text.contains("/") || exists && isFolder.boolValue {
-      self = .folder(URL(fileURLWithPath: path))
+    let path = text.expandingTilde
+    let url = URL(fileURLWithPath: path)
+    let exists = FileManager.default.fileExists(atPath: path)
+    if exists && !url.isFolder {
+      self = .file(url)
+    } else if text.contains("/") || exists {
+      self = .folder(url)
     } else {
       self = .named(text)
     }
+  }
+
+  /// Folders where models and weights are looked for: ``searchFolders``, the user's cache, and the cache of
+  /// the Hugging Face hub, which an environment may name as `HF_HUB_CACHE` or `HF_HOME`.
+  public static func weightFolders(
+    _ environment: [String: String] = ProcessInfo.processInfo.environment
+  ) -> [URL] {
+    let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask)
+    return searchFolders + caches.map { $0.appendingPathComponent("kino/models") }
+      + [hubCache(environment)]
+  }
+
+  /// The cache that clients of the Hugging Face hub share, which an environment may name.
+  public static func hubCache(_ environment: [String: String]) -> URL {
+    func folder(_ variable: String) -> URL? {
+      environment[variable].flatMap { $0.isEmpty ? nil : URL(fileURLWithPath: $0) }
+    }
+    let home = FileManager.default.homeDirectoryForCurrentUser
+    return folder("HF_HUB_CACHE") ?? folder("HF_HOME")?.appendingPathComponent("hub")
+      ?? (folder("XDG_CACHE_HOME") ?? home.appendingPathComponent(".cache"))
+      .appendingPathComponent("huggingface/hub")
   }
 
   /// Folders that hold named models: `Models` beside the program or above it, `Models` of the
@@ -43,7 +68,7 @@ public enum ModelSource: Hashable, Sendable {
     return folders
   }
 
-  /// Finds the model's folder.
+  /// Finds the model's folder or file.
   ///
   /// - Throws: ``StudioError`` with code `modelNotFound`, naming where it was looked for.
   public func locate() throws -> URL {
@@ -54,9 +79,13 @@ public enum ModelSource: Hashable, Sendable {
       guard FileManager.default.fileExists(atPath: folder.path) else {
         throw StudioError(
           .modelNotFound,
-          "There is no folder \(folder.path); give the folder of a model, with model_index.json.")
+          """
+          There is no folder or file \(folder.path); give the folder of a model, or the file of its \
+          transformer.
+          """)
       }
       return folder
+    case .file(let file): return try ModelSource.folder(file).locate()
     }
   }
 

@@ -1,19 +1,25 @@
 internal import KinoDiffusion
 
 extension Plan {
-  /// Estimates a composition without doing any of it; times are filled in by ``timed(by:isMeasured:)``.
-  init(_ work: ResolvedComposition, model: Model, keepsFrames: Bool) throws {
+  /// Estimates a composition without doing any of it, for a machine that can give so many bytes; times are
+  /// filled in by ``timed(by:isMeasured:)``.
+  init(
+    _ work: ResolvedComposition, model: Model, keepsFrames: Bool,
+    available: Int? = MachineMemory.availableBytes
+  ) throws {
     (size, frames) = (work.size.description, work.frameCount)
     framesPerSecond = work.framesPerSecond
     let settings = work.sampling
-    let branches = settings.guidanceScale == 1 ? 1 : 2
+    let branches = settings.needsNegative ? 2 : 1
     let cost = model.family.cost
     var (tokens, windows, largest, made, latents) = (0, 0, 0, 0, 0)
+    var shapes: [LatentShape] = []
     (samplingOperations, decodingOperations) = (0, 0)
     decodingBytes = 0
     for shot in work.shots {
       let passes = try PlannedPass.all(of: shot, in: work, model: model)
       tokens += passes.map(\.shape.tokenCount).max() ?? 0
+      shapes += passes.map(\.shape)
       for pass in passes {
         windows += pass.windows.count
         largest = max(largest, pass.tokensAtOnce)
@@ -31,17 +37,51 @@ extension Plan {
     (tokenCount, windowCount, tokensPerWindow) = (tokens, windows, largest)
     canvasSize = work.canvasSize.description
     canvasFrames = made
-    weightBytes = work.shots.isEmpty ? 0 : model.weightBytes(settings.precision)
+    let weights = work.shots.isEmpty ? nil : model.family.weightMemory(settings.precision)
+    weightBytes = weights?.most ?? 0
     activationBytes =
       cost.velocityBytes(tokens: largest, texts: branches, settings.precision)
       + 12 * latents
     let frameBytes = work.size.width * work.size.height * 3
     // Besides the result, what shots see of their neighbours.
     outputBytes = frameBytes * ((keepsFrames ? work.frameCount : 6) + 2 * work.reach)
-    peakBytes = Self.programBytes + weightBytes + max(activationBytes, decodingBytes) + outputBytes
-    availableBytes = MachineMemory.availableBytes
+    let others = Self.programBytes + outputBytes
+    let sampling = weights?.sampling ?? 0
+    (availableBytes, decodingTiles) = (available, 1)
+    if let available, others + sampling + decodingBytes > available,
+      let fitting = Self.tiled(
+        shapes, cost, settings.precision, below: decodingBytes,
+        within: available - others - sampling)
+    {
+      (decodingTiles, decodingBytes) = fitting
+    }
+    peakBytes =
+      others + max(weights?.reading ?? 0, sampling + max(activationBytes, decodingBytes))
     (fastestSeconds, slowestSeconds, isTimeMeasured) = (0, 0, false)
     warnings = work.warnings
+  }
+
+  /// The fewest tiles along a side with which decoding is within a number of bytes, or with which it takes
+  /// least, and what it takes; `nil` if that is no less than the whole.
+  private static func tiled(
+    _ shapes: [LatentShape], _ cost: any ModelCost, _ precision: Precision, below whole: Int,
+    within limit: Int
+  ) -> (tiles: Int, bytes: Int)? {
+    var best: (tiles: Int, bytes: Int)?
+    for tiles in 2...8 {
+      let bytes = shapes.map { shape in
+        let chunk = Model.decodingChunk(height: shape.height, width: shape.width)
+        return cost.decodingBytes(
+          shape, framesAtOnce: min(chunk, shape.frames), tiles: tiles, precision)
+      }
+      let largest = bytes.compactMap(\.self).max()
+      guard let largest, !bytes.contains(nil), largest < best?.bytes ?? whole else {
+        continue
+      }
+      best = (tiles, largest)
+      if largest <= limit { break }
+    }
+    return best
   }
 
   /// Fills in the times from a rate in operations a second.
@@ -125,12 +165,5 @@ extension Plan {
       if plan.peakBytes <= bytes { return "\(frames) frames of \(size)" }
     }
     return nil
-  }
-}
-
-extension Model {
-  /// Bytes of all weights when products are computed in a precision.
-  func weightBytes(_ precision: Precision) -> Int {
-    family.parts.reduce(0) { $0 + $1.byteCount(precision) }
   }
 }

@@ -20,12 +20,15 @@ public struct Plan: Codable, Hashable, Sendable {
   public var samplingOperations: Double
   /// Floating-point operations of decoding.
   public var decodingOperations: Double
-  /// Estimated bytes of weights in memory.
+  /// Estimated bytes of weights in memory, at most: encoders may be let go before sampling.
   public var weightBytes: Int
   /// Estimated bytes of the transformer's activations at their peak.
   public var activationBytes: Int
   /// Estimated bytes of decoding at its peak.
   public var decodingBytes: Int
+  /// Parts of the picture, along each side, that are decoded one after the other, since memory is short; 1
+  /// where the picture is decoded whole.
+  public var decodingTiles: Int
   /// Bytes of the finished frames, where they stay in memory.
   public var outputBytes: Int
   /// The most bytes in use at any moment, as estimated: those of the program, of the weights, and of
@@ -59,6 +62,7 @@ public struct Plan: Codable, Hashable, Sendable {
     case weightBytes = "weight_bytes"
     case activationBytes = "activation_bytes"
     case decodingBytes = "decoding_bytes"
+    case decodingTiles = "decoding_tiles"
     case outputBytes = "output_bytes"
     case peakBytes = "peak_bytes"
     case availableBytes = "available_bytes"

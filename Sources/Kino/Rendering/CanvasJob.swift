@@ -4,6 +4,8 @@ internal import KinoModels
 /// A canvas to fill in and all that belongs to it; every shot ends in one.
 struct CanvasJob: Sendable {
   let canvas: Canvas
+  /// Known frames, for models that take them as pictures.
+  var known: KnownFrames?
   /// What the canvas's prompt stretches point into.
   let prompts: [String]
   let negativePrompt: String
@@ -33,6 +35,8 @@ extension ResolvedShot {
 
   /// Latent frames that are known at the canvas's ends.
   func knownLatents(_ model: Model) -> (start: Int, end: Int) {
+    // Known as pictures, all latents are made.
+    if model.family.conditioning != .tokens { return (0, 0) }
     let guided = guides.contains { $0.frame == nil && $0.guide.noiseLevel < 1 }
     // A canvas that is known a little everywhere needs no direction.
     if guided { return (before > 0 ? model.geometry.latentFrames(before) : 0, 0) }

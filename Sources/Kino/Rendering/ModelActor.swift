@@ -45,11 +45,13 @@ actor ModelActor {
     let precision = work.sampling.precision
     // Now, not when it was asked for: what ran before may have taken or freed memory.
     try plan.requireMemory(
-      for: work, model: model, isLoaded: loaded?.precision == precision)
+      for: work, model: model,
+      isLoaded: loaded?.precision == precision && model.family.weightMemory(precision).stays)
     var sink = try FrameSink(target, work: work, recipe: recipe)
     let rescued = try RescuedLatents(target, recipe: recipe, resumes: resumes)
     var pace = Pace(work: work, plan: plan)
     var windows = 0
+    try read(work)
     do {
       for (index, segment) in work.segments.enumerated() {
         switch segment {
@@ -58,7 +60,8 @@ actor ModelActor {
           var maker = ShotMaker(
             work: work, shot: shot, around: try surroundings(ofShotAt: index, in: work, sink),
             model: model, pipeline: try load(precision), device: device, rescued: rescued,
-            windowCount: plan.windowCount, windowsBefore: windows, report: report)
+            decodingTiles: plan.decodingTiles, windowCount: plan.windowCount,
+            windowsBefore: windows, report: report)
           let latents = try maker.latents(&pace)
           windows = maker.windowsBefore
           try maker.decode(latents, into: &sink)
@@ -75,6 +78,18 @@ actor ModelActor {
       SpeedRecord.note(
         model, operations: plan.samplingOperations, seconds: pace.secondsSampled,
         precision: precision, threads: Engine.threadCount, device: device)
+    }
+  }
+
+  /// Reads the texts of all shots together.
+  private func read(_ work: ResolvedComposition) throws {
+    guard !work.shots.isEmpty else { return }
+    let pipeline = try load(work.sampling.precision)
+    let negative = work.sampling.needsNegative ? [work.composition.negativePrompt] : []
+    try withTensorErrors {
+      try withoutGradient {
+        try pipeline.read(work.shots.flatMap(\.prompts).map(\.text) + negative)
+      }
     }
   }
 

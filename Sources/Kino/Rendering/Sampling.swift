@@ -23,12 +23,15 @@ struct Sampling {
     }
     return try withTensorErrors {
       try withoutGradient {
-        try pipeline.denoiser(
-          prompts: job.prompts,
-          negative: settings.guidanceScale == 1 ? nil : job.negativePrompt,
-          guidance: ClassifierFreeGuidance(
+        var request = DenoiserRequest(
+          job.prompts, negative: settings.needsNegative ? job.negativePrompt : nil,
+          guidance: try ClassifierFreeGuidance(
             scale: settings.guidanceScale, sigmas: settings.guidanceRange),
-          cacheThreshold: settings.cacheThreshold)
+          lowNoiseGuidance: try ClassifierFreeGuidance(
+            scale: settings.lowNoiseGuidanceScale, sigmas: settings.guidanceRange))
+        request.cacheThreshold = settings.cacheThreshold
+        request.known = job.known
+        return try pipeline.denoiser(request)
       }
     }
   }

@@ -27,6 +27,9 @@ struct ShotEncoder {
   func canvas(_ around: Surroundings) throws -> Canvas {
     let shape = try shot.latentShape(model, size: work.baseSize ?? work.canvasSize)
     let stretches = shot.promptStretches(model)
+    guard model.family.conditioning == .tokens else {
+      return try Canvas(shape: shape, prompts: stretches)
+    }
     guard shot.before + shot.after > 0 || !shot.guides.isEmpty else {
       return try Canvas(shape: shape, prompts: stretches)
     }
@@ -53,6 +56,23 @@ struct ShotEncoder {
     return try Canvas(
       shape: shape, content: concatenate(content.map { $0 ?? free }, along: 1),
       noiseLevel: .patches(Tensor(levels.map(Float.init), shape: shape.grid)), prompts: stretches)
+  }
+
+  /// The frames that are known as pictures, for models that take them so.
+  func known(_ around: Surroundings) throws -> KnownFrames? {
+    guard model.family.conditioning != .tokens else { return nil }
+    let pictures = try shot.pictures(around) {
+      try Frame.read($0.guide.part.path, readOptions($0.guide.part))
+    }
+    let (size, count) = (work.canvasSize, shot.canvasFrameCount)
+    let pixels = Tensor.zeros([1, 3, count, size.height, size.width])
+    for (index, picture) in pictures {
+      let scaled = try picture.resized(to: size, fit: work.canvasFit)
+      pixels.slice(2, index..<index + 1)
+        .add(inPlace: Clip(frames: [scaled], framesPerSecond: 1).tensor)
+    }
+    return KnownFrames(
+      pixels: pixels, isKnown: (0..<count).map { pictures[$0] != nil })
   }
 
   // MARK: Neighbours

@@ -11,6 +11,8 @@ struct ShotMaker {
   let pipeline: any ModelPipeline
   let device: Device
   let rescued: RescuedLatents
+  /// Parts of the picture along each side that are decoded one after the other.
+  var decodingTiles = 1
   /// Windows of all shots.
   let windowCount: Int
   /// Windows of the shots, and of this one's passes, before the next canvas.
@@ -24,17 +26,18 @@ struct ShotMaker {
   mutating func latents(_ pace: inout Pace) throws -> Tensor {
     let encoder = ShotEncoder(
       work: work, shot: shot, model: model, pipeline: pipeline, device: device, report: report)
-    let canvas = try encoder.canvas(around)
-    let latents = try sampled(canvas, isTiled: work.isTiled && work.baseSize == nil, &pace)
+    let latents = try sampled(
+      encoder.canvas(around), known: encoder.known(around),
+      isTiled: work.isTiled && work.baseSize == nil, &pace)
     guard work.baseSize != nil else { return latents }
     return try sampled(enlarged(latents, by: encoder), isTiled: true, &pace)
   }
 
   private mutating func sampled(
-    _ canvas: Canvas, isTiled: Bool, _ pace: inout Pace
+    _ canvas: Canvas, known: KnownFrames? = nil, isTiled: Bool, _ pace: inout Pace
   ) throws -> Tensor {
     let job = CanvasJob(
-      canvas: canvas, prompts: shot.prompts.map(\.text),
+      canvas: canvas, known: known, prompts: shot.prompts.map(\.text),
       negativePrompt: work.composition.negativePrompt, sampling: work.sampling,
       windows: try shot.windows(model), framesPerSecond: work.framesPerSecond / Double(shot.stride),
       windowsBefore: windowsBefore, windowCount: windowCount,
@@ -92,6 +95,15 @@ struct ShotMaker {
     let decode = pipeline.decoding()
     let (_, frames, height, width) = latents.shape4
     let chunk = Model.decodingChunk(height: height, width: width)
+    if decodingTiles > 1 {
+      let clip = try withTensorErrors {
+        try withoutGradient {
+          try pipeline.decoded(latents, framesAtOnce: chunk, tiles: decodingTiles)
+        }
+      }
+      for index in 0..<clip.frameCount { try body(clip[index], index) }
+      return afterPiece()
+    }
     var index = 0
     for start in stride(from: 0, to: frames, by: chunk) {
       try Task.checkCancellation()

@@ -14,11 +14,13 @@ package struct TextGuidedDenoiser {
   let prompts: [TextContext]
   /// Not needed for a guidance scale of 1.
   let negative: TextContext?
+  /// What is known besides the latents, as more channels behind theirs, `[C, F, H, W]`.
+  let condition: Tensor?
 
   package init(
     transformer: DiffusionTransformer, computeType: DType, device: Device,
     guidance: ClassifierFreeGuidance, cacheThreshold: Double = 0, prompts: [TextContext],
-    negative: TextContext?
+    negative: TextContext?, condition: Tensor? = nil
   ) {
     self.transformer = transformer
     self.computeType = computeType
@@ -27,6 +29,7 @@ package struct TextGuidedDenoiser {
     self.cacheThreshold = cacheThreshold
     self.prompts = prompts
     self.negative = negative
+    self.condition = condition
   }
 
   /// Texts that go through the transformer together.
@@ -61,11 +64,12 @@ package struct TextGuidedDenoiser {
     return guidance.denoise { latents, moment, branches in
       // Where both branches are asked for, their texts are in one plan.
       let plan = plans[branches.last ?? .positive] ?? []
+      let input = condition.map { concatenate([latents, $0], along: 0) } ?? latents
       let velocities = try plan.flatMap { evaluation -> [Tensor] in
         try Task.checkCancellation()
         let count = evaluation.text.batchSize
         let velocity = transformer(
-          stack(Array(repeating: latents, count: count)),
+          stack(Array(repeating: input, count: count)),
           timesteps: Timesteps(moment.timesteps, count: count, device: device),
           text: evaluation.text, computeType: computeType, rotary: rotary, cache: evaluation.cache)
         return (0..<count).map { velocity.select(0, $0) }

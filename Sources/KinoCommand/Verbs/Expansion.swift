@@ -10,12 +10,12 @@ struct Expansion {
   /// Chooses the expander.
   ///
   /// - Throws: `StudioError` for a bad configuration file, or if there is no expander for the model.
-  init(model source: ModelSource) throws {
+  init(model source: ModelSource, files: ModelFiles) throws {
     let environment = ProcessInfo.processInfo.environment
     let file = ChatSettings.file(environment: environment)
     if FileManager.default.fileExists(atPath: file.path) {
       expander = try ChatExpander(ChatSettings(contentsOf: file), environment: environment)
-    } else if try Model(source).profile.vocabulary != nil {
+    } else if try Model(source, files: files).profile.vocabulary != nil {
       expander = WorldExpander()
     } else {
       throw StudioError(

@@ -30,7 +30,7 @@ extension VerbArguments {
       }
     }
     guard shared.expand else { return (composition, []) }
-    return try await Expansion(model: shared.model.source)
+    return try await Expansion(model: shared.model.source, files: shared.model.parts.files)
       .expanded(composition, seed: shared.sampling.seed ?? 0)
   }
 }

@@ -56,9 +56,12 @@ struct ServerOption: ParsableArguments {
     let environment = ProcessInfo.processInfo.environment
     let address = server ?? environment["KINO_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
     guard let address else { return nil }
-    if !model.loras.isEmpty || model.threads != nil || model.device != .cpu {
+    if !model.loras.isEmpty || model.threads != nil || model.device != .cpu
+      || model.parts.files != ModelFiles()
+    {
       throw ValidationError(
-        "--lora, --device and --threads are of this machine; on a server its own settings hold.")
+        "--lora, --device, --threads and the files of a model's parts are of this machine; on a server its own settings hold."
+      )
     }
     return try RemoteStudio(address, key: environment["KINO_API_KEY"])
   }

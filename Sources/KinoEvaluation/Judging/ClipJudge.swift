@@ -86,11 +86,11 @@ public actor ClipJudge {
   func restored(_ clip: Clip, by model: Model) throws -> Clip {
     let family = try model.wan()
     let autoencoder =
-      try autoencoders[model.folder.url]
+      try autoencoders[model.url]
       ?? family.weights.autoencoder.load(computeType: .float32) {
         VideoAutoencoder($0, configuration: family.autoencoder)
       }
-    autoencoders[model.folder.url] = autoencoder
+    autoencoders[model.url] = autoencoder
     return AutoencoderEvaluation(autoencoder, computeType: .float32).restored(clip)
   }
 }

@@ -142,7 +142,17 @@ struct VideoDecoder: Sendable {
 
   /// Maps latents `[B, Z, f, h, w]` to patched pixels `[B, C, F, H, W]`.
   func callAsFunction(_ latents: Tensor, _ stream: inout CausalStream) -> Tensor {
-    var x = middle(input(latents, &stream), &stream)
+    enlarged(features(latents, &stream), &stream)
+  }
+
+  /// The deepest level, `[B, D, f, h, w]`, in which every place of a frame sees every other.
+  func features(_ latents: Tensor, _ stream: inout CausalStream) -> Tensor {
+    middle(input(latents, &stream), &stream)
+  }
+
+  /// Maps ``features(_:_:)``, or a part of their rows and columns, to patched pixels.
+  func enlarged(_ features: Tensor, _ stream: inout CausalStream) -> Tensor {
+    var x = features
     for level in levels {
       var y = x
       for block in level.blocks { y = block(y, &stream) }

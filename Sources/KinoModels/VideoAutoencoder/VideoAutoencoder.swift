@@ -11,9 +11,9 @@ public struct VideoAutoencoder: Sendable {
   /// The shape it was built in.
   public let configuration: Configuration
   private let encoder: VideoEncoder
-  private let decoder: VideoDecoder
+  let decoder: VideoDecoder
   private let moments: CausalConvolution
-  private let restored: CausalConvolution
+  let restored: CausalConvolution
 
   /// Builds the network from the parameters below `scope`.
   public init(_ scope: ParameterScope, configuration: Configuration) {

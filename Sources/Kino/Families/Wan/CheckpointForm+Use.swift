@@ -6,10 +6,15 @@ extension WeightSet {
   /// Channels in a transformer's head as the `config.json` beside the weights says, which shapes don't tell;
   /// that of all published models without one.
   var headDimensionBeside: Int {
-    guard case .integer(let value) = configurationBeside?.values["attention_head_dim"] else {
-      return 128
+    let values = configurationBeside?.values ?? [:]
+    if case .integer(let value) = values["attention_head_dim"] { return value }
+    // In the words of the Wan repositories.
+    if case .integer(let width) = values["dim"], case .integer(let heads) = values["num_heads"],
+      heads > 0, width.isMultiple(of: heads)
+    {
+      return width / heads
     }
-    return value
+    return 128
   }
 
   /// The class that the `config.json` beside the weights names.
@@ -57,16 +62,11 @@ extension CheckpointForm {
   var use: String {
     switch network {
     case .transformer(let sizes):
-      if sizes.inputChannels != sizes.outputChannels {
-        return "image to video: Kino computes the network, but no verb uses it yet"
-      }
-      if expert != nil {
-        return "one of two experts: Kino runs models of one transformer"
-      }
-      return "text to video, and every verb of Kino"
+      let use = FrameConditioning(sizes).use
+      return expert == nil ? use : "one of two experts; \(use)"
     case .autoencoder: return "pixels to latents and back"
     case .textEncoder: return "prompts for a transformer"
-    case .imageEncoder: return "pictures for image to video, which no verb uses yet"
+    case .imageEncoder: return "pictures, for image to video of Wan 2.1"
     }
   }
 

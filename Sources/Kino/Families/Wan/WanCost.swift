@@ -27,6 +27,27 @@ struct WanCost: ModelCost {
       latentFrames: framesAtOnce, height: latents.height, width: latents.width,
       bytesPerNumber: precision.computeType.byteCount)
   }
+
+  func decodingBytes(
+    _ latents: LatentShape, framesAtOnce: Int, tiles: Int, _ precision: Precision
+  ) -> Int? {
+    func widest(_ length: Int) -> Int {
+      autoencoder.tiles(of: length, parts: tiles).map(\.needed.count).max() ?? length
+    }
+    let (height, width) = (widest(latents.height), widest(latents.width))
+    guard height < latents.height || width < latents.width else { return nil }
+    let scale = autoencoder.spatialScale
+    let frames = (latents.frames - 1) * autoencoder.temporalScale + 1
+    // The features of the whole picture, some copies of them at once.
+    let deepest = autoencoder.widthMultipliers.last ?? 1
+    let features =
+      framesAtOnce * latents.height * latents.width * deepest * autoencoder.decoderWidth * 8
+    return autoencoder.decodingBytes(
+      latentFrames: framesAtOnce, height: height, width: width,
+      bytesPerNumber: precision.computeType.byteCount)
+      + features * precision.computeType.byteCount
+      + frames * latents.height * latents.width * scale * scale * 3
+  }
 }
 
 extension DiffusionTransformer.Configuration {

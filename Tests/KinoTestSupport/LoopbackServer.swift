@@ -2,9 +2,9 @@ import Foundation
 import Synchronization
 
 /// An HTTP server on this machine that answers each request as it is told, for better or worse.
-final class LoopbackServer: Sendable {
+package final class LoopbackServer: Sendable {
   /// Parts of an answer, in order; the connection ends after them.
-  enum Part: Sendable {
+  package enum Part: Sendable {
     case text(String)
     case bytes([UInt8])
     /// The bytes again and again until the other side leaves.
@@ -13,21 +13,27 @@ final class LoopbackServer: Sendable {
     case silence
   }
 
-  let port: UInt16
+  package let port: UInt16
   private let listener: Int32
   private let received = Mutex<[String]>([])
   private let isOpen = Mutex(true)
 
-  var url: String { "http://127.0.0.1:\(port)/v1" }
+  package var url: String { "http://127.0.0.1:\(port)/v1" }
   /// Requests so far, each as it came.
-  var requests: [String] { received.withLock { $0 } }
+  package var requests: [String] { received.withLock { $0 } }
 
   struct SocketError: Error {}
 
   /// Keeps the client from sending what is for this machine to a proxy.
   private static let hasDirectWay = setenv("no_proxy", "127.0.0.1", 1) == 0
 
-  init(answering parts: [Part]) throws {
+  /// Gives every request the same answer.
+  package convenience init(answering parts: [Part]) throws {
+    try self.init { _ in parts }
+  }
+
+  /// Answers each request by its head.
+  package init(_ answer: @escaping @Sendable (_ request: String) -> [Part]) throws {
     guard Self.hasDirectWay else { throw SocketError() }
     #if canImport(Darwin)
       let kind = SOCK_STREAM
@@ -52,7 +58,7 @@ final class LoopbackServer: Sendable {
       while true {
         let connection = accept(listener, nil, nil)
         guard connection >= 0, let self, self.isOpen.withLock({ $0 }) else { break }
-        self.serve(connection, parts)
+        self.serve(connection, answer)
         _ = close(connection)
       }
     }
@@ -60,7 +66,7 @@ final class LoopbackServer: Sendable {
   }
 
   /// An answer with a JSON body.
-  static func json(_ body: String, status: String = "200 OK") -> [Part] {
+  package static func json(_ body: String, status: String = "200 OK") -> [Part] {
     [
       .text(
         "HTTP/1.1 \(status)\r\nContent-Type: application/json\r\n"
@@ -74,9 +80,10 @@ final class LoopbackServer: Sendable {
     _ = close(listener)
   }
 
-  private func serve(_ connection: Int32, _ parts: [Part]) {
-    received.withLock { $0.append(Self.request(from: connection)) }
-    for part in parts {
+  private func serve(_ connection: Int32, _ answer: (String) -> [Part]) {
+    let request = Self.request(from: connection)
+    received.withLock { $0.append(request) }
+    for part in answer(request) {
       switch part {
       case .text(let text): _ = Self.write(Array(text.utf8), to: connection)
       case .bytes(let bytes): _ = Self.write(bytes, to: connection)
