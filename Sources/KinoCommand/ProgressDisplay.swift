@@ -170,14 +170,14 @@ struct ProgressDisplay: Sendable {
   }
 
   /// Shows what is possible and probably not what is wanted.
-  func warn(_ text: String) { show(.warning(text)) }
+  func warn(_ text: String) { show(GenerationEvent.warning(text)) }
 
   /// Shows a plan that nothing follows.
   func show(_ plan: Plan) {
     var record = EventRecord(event: "planned")
     record.plan = plan
     output(style == .json ? record.json : plan.details)
-    for warning in plan.warnings { show(.warning(warning)) }
+    for warning in plan.warnings { warn(warning) }
   }
 
   /// Shows what happens in training.
@@ -192,6 +192,7 @@ struct ProgressDisplay: Sendable {
       line("step", step: step, text: "step \(step)/\(count)  \(figures(values))")
     case .heldOut(let step, let values):
       line("held_out", step: step, text: "held out at step \(step)  \(figures(values))")
+    case .warning(let text): warn(text)
     case .wrote(let url): if style != .quiet { line("wrote", step: nil, text: url.path) }
     }
   }

@@ -4,6 +4,8 @@ public import Foundation
 public enum TrainingEvent: Sendable {
   /// The run goes on from a checkpoint.
   case resumed(step: Int)
+  /// What is possible and probably not what is wanted.
+  case warning(String)
   /// A line of the log: means since the last one.
   case step(Int, of: Int, figures: [String: Double])
   /// Figures on data that is never trained on.

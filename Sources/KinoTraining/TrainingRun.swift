@@ -43,6 +43,7 @@ final class TrainingRun<Task: TrainingTask> {
   func run(shouldStop: () -> Bool = { false }) throws -> Bool {
     let lock = try RunLock(folder: folder)
     defer { withExtendedLifetime(lock) {} }
+    for warning in task.warnings { report(.warning(warning)) }
     log = try MetricsLog(folder: folder, step: state.step)
     var lastCheckpoint = Date()
     var pace = Pace()

@@ -9,6 +9,9 @@ protocol TrainingTask {
   /// Every trained parameter with its checkpoint key.
   var parameters: [(key: String, value: Tensor)] { get }
 
+  /// What is probably not what was wanted, told when the run starts.
+  var warnings: [String] { get }
+
   /// Whether a parameter maps features to features; tables and the last layer do not.
   func isMatrix(_ key: String) -> Bool
 
@@ -51,4 +54,5 @@ protocol TrainingTask {
 
 extension TrainingTask {
   func rateFactor(_ key: String) -> Double { 1 }
+  var warnings: [String] { [] }
 }
