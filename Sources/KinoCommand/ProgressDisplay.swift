@@ -183,13 +183,16 @@ struct ProgressDisplay: Sendable {
   /// Shows what happens in training.
   func show(_ event: TrainingEvent) {
     func figures(_ values: [String: Double]) -> String {
-      values.sorted { $0.key < $1.key }
+      values.filter { $0.key != "seconds_left" }.sorted { $0.key < $1.key }
         .map { "\($0.key) \(String(format: "%.5g", $0.value))" }.joined(separator: "  ")
+    }
+    func left(_ values: [String: Double]) -> String {
+      values["seconds_left"].map { $0 > 0 ? "  \(Self.time($0)) left" : "" } ?? ""
     }
     switch event {
     case .resumed(let step): line("resumed", step: step, text: "going on from step \(step)")
     case .step(let step, let count, let values):
-      line("step", step: step, text: "step \(step)/\(count)  \(figures(values))")
+      line("step", step: step, text: "step \(step)/\(count)\(left(values))  \(figures(values))")
     case .heldOut(let step, let values):
       line("held_out", step: step, text: "held out at step \(step)  \(figures(values))")
     case .warning(let text): warn(text)

@@ -107,6 +107,11 @@ struct CaptionedSource: Sendable {
     }
   }
 
+  /// Whether a sample's truth is known.
+  func isScene(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Bool {
+    if case .scene = sample(index, of: bucket) { true } else { false }
+  }
+
   /// The pixels of samples, made on all cores.
   func pixels(_ indices: Range<Int>, of bucket: TrainingConfiguration.Bucket) throws -> PixelBatch {
     try PixelBatch(count: indices.count, of: bucket) { offset in

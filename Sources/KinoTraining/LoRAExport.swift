@@ -28,7 +28,11 @@ struct LoRAExport {
     }
   }
 
-  /// - Parameter url: The file, if its name ends in `.safetensors`; else a folder for it.
+  /// Writes averaged adapters.
+  ///
+  /// - Parameters:
+  ///   - averages: By checkpoint key.
+  ///   - url: The file, if its name ends in `.safetensors`; else a folder for it.
   /// - Throws: Errors of the files, or of an adapter that does not fit its model.
   func write(_ averages: [(key: String, value: Tensor)], to url: URL) throws {
     var file = url

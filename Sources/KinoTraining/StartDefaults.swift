@@ -10,8 +10,8 @@ struct StartDefaults {
   private let start: StartModel
   private let given: Node
 
-  /// - Parameter given: A configuration as it was written.
-  /// - Returns: `nil` for one that starts from no model.
+  /// Opens the model that a configuration, as it was written, starts from; `nil` if from none.
+  ///
   /// - Throws: Errors of the model.
   init?(_ given: Node) throws {
     guard let start = given["transformer"]?["start"]?.string else { return nil }
@@ -45,7 +45,7 @@ struct StartDefaults {
     let own = lora.mapping == nil ? Node([(Node, Node)]()) : lora
     return own.completed(by: [
       "rank": "8", "alpha": own["rank"] ?? "8",
-      "targets": ["to_q", "to_k", "to_v", "to_out.0"],
+      "targets": ["to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2"],
     ])
   }
 
@@ -53,7 +53,7 @@ struct StartDefaults {
 
   /// Steps are the shorter, the wider the network: what suits width 192 breaks width 5,120.
   private var rate: Double {
-    (isLoRA ? 0.3 : 0.03) / Double(start.family.transformer.width)
+    (isLoRA ? 1 : 0.03) / Double(start.family.transformer.width)
   }
 
   private var size: (width: Int, height: Int, frames: Int) {

@@ -14,6 +14,8 @@ extension TrainingConfiguration {
     try require(
       device?.tensorDevice.isAvailable ?? true, "the device \(device?.rawValue ?? "") is not there")
     try require(steps > 0, "steps must be positive, found \(steps)")
+    try require(
+      1...4096 ~= accumulate ?? 1, "accumulate must be in 1...4096, found \(accumulate ?? 1)")
     try require(!buckets.isEmpty, "expected at least one bucket")
     for bucket in buckets {
       try require(

@@ -15,6 +15,9 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var precision: Precision
   /// Where the networks compute; `nil`: the processor. Scenes are always drawn by the processor.
   public var device: ComputeDevice?
+  /// Parts that a transformer's batch is computed in, one after another: the memory of a part, the result of
+  /// the whole; `nil`: 1.
+  public var accumulate: Int?
   /// How parameters are updated.
   public var optimizer: OptimizerSettings
   /// Shapes of batches, drawn by weight.
@@ -209,7 +212,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case output, seed, steps, precision, device, optimizer, buckets, data, schedule, autoencoder,
+    case output, seed, steps, precision, device, accumulate, optimizer, buckets, data, schedule,
+      autoencoder,
       transformer, judge
   }
 }

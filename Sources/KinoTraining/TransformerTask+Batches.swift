@@ -14,7 +14,11 @@ extension TransformerTask {
   /// for its longest caption.
   private static let stepsPerDraw = 4
 
-  func batch(step: Int, shouldStop: () -> Bool) throws -> Batch? {
+  var canSplit: Bool { true }
+
+  func share(of batch: Batch) -> Double { Double(batch.range.count) / Double(batch.total) }
+
+  func batch(step: Int, part: BatchPart, shouldStop: () -> Bool) throws -> Batch? {
     let draw = (step - 1) / Self.stepsPerDraw
     let first = draw * Self.stepsPerDraw + 1
     var random = RandomSource(
@@ -30,32 +34,37 @@ extension TransformerTask {
     // The same for all steps of the draw, however the sort treats equals.
     let order = drawn.indices.map { (tokens(drawn[$0].1).count, $0) }
       .sorted { $0 < $1 }
-    let share = order.dropFirst((step - first) * bucket.batch).prefix(bucket.batch)
+    let all = order.dropFirst((step - first) * bucket.batch).prefix(bucket.batch)
       .map { drawn[$0.1] }
     guard let store = try filled(bucket, to: available, shouldStop: shouldStop) else { return nil }
-    let (indices, captions) = (share.map(\.0), share.map(\.1))
-    let latents = try store.latents(at: indices)
+    let range = part.range(of: all.count)
+    let (indices, captions) = (all[range].map(\.0), all[range].map(\.1))
+    var batch = Batch(captions: captions, range: range, total: all.count)
+    if range.isEmpty { return batch }
+    batch.latents = try store.latents(at: indices)
     let truthWeight = settings.truth?.weight(at: step, of: configuration.steps) ?? 0
-    guard needsTruth || bucket.window != nil else {
-      return Batch(latents: latents, captions: captions)
+    guard needsTruth || bucket.window != nil else { return batch }
+    var truths = truths(of: indices, bucket)
+    if let side = bucket.window {
+      (batch.latents, truths) = cut(
+        batch.latents, truths, side: side, of: bucket, step: step, from: range.lowerBound)
     }
-    let truths = truths(of: indices, bucket)
-    let (parts, partTruths) =
-      bucket.window.map { cut(latents, truths, side: $0, of: bucket, step: step) }
-      ?? (latents, truths)
-    return Batch(
-      latents: parts, captions: captions, truth: TruthBatch(partTruths), truthWeight: truthWeight)
+    let known = all.count { source.isScene($0.0, of: bucket) }
+    batch.truth = TruthBatch(truths, knownShare: Double(known) / Double(all.count))
+    batch.truthWeight = truthWeight
+    return batch
   }
 
   /// Cuts a window around an object out of each sample, `side` pixels wide.
   private func cut(
     _ latents: Tensor, _ truths: [[SceneTruth]?], side: Int,
-    of bucket: TrainingConfiguration.Bucket, step: Int
+    of bucket: TrainingConfiguration.Bucket, step: Int, from first: Int
   ) -> (Tensor, [[SceneTruth]?]) {
     let patch = networks.patch.height
     let cell = autoencoder.configuration.spatialScale * patch
     var random = RandomSource(
-      seed: configuration.seed ^ stableHash("window"), drawCount: UInt64(step) << 20)
+      seed: configuration.seed ^ stableHash("window"),
+      drawCount: UInt64(step) << 20 + UInt64(first) * TokenWindow.drawCount)
     let windows = truths.map {
       TokenWindow(
         around: $0?.first, rows: bucket.height / cell, columns: bucket.width / cell,
@@ -93,21 +102,41 @@ extension TransformerTask {
   private func filled(
     _ bucket: TrainingConfiguration.Bucket, to count: Int, shouldStop: () -> Bool
   ) throws -> LatentStore? {
-    var store = try stores[bucket.name] ?? openStore(bucket)
+    var store = try stores[bucket.name] ?? team.inTurn { try openStore(bucket) }
     let frameBytes = bucket.frames * bucket.width * bucket.height
     let group = max(1, min(8, 1 << 21 / frameBytes))
     while store.count < count {
-      if shouldStop() { return nil }
-      let pixels = try source.pixels(store.count..<min(count, store.count + group), of: bucket)
-        .pixels.moved(to: device)
-      try withoutGradient {
-        try store.append(
+      if try team.any(shouldStop()) { return nil }
+      // Each process encodes samples of its own.
+      let end = min(count, store.count + group * team.size)
+      let first = min(end, store.count + group * team.rank)
+      let own = first..<min(end, first + group)
+      var latents = Tensor.zeros([0] + store.shape)
+      if !own.isEmpty {
+        let pixels = try source.pixels(own, of: bucket).pixels.moved(to: device)
+        latents = withoutGradient {
           autoencoder.normalized(autoencoder.encode(pixels, computeType: computeType).mean)
-            .moved(to: .cpu))
+            .moved(to: .cpu)
+        }
       }
+      try append(latents, to: &store, until: end, atOnce: group)
     }
     stores[bucket.name] = store
     return store
+  }
+
+  /// Appends what the processes have encoded, up to `atOnce` samples each, in order.
+  private func append(
+    _ latents: Tensor, to store: inout LatentStore, until end: Int, atOnce: Int
+  ) throws {
+    guard let processes = team.group else { return try store.append(latents) }
+    let missing = Tensor.zeros([atOnce - latents.size(0)] + store.shape)
+    let all = try processes.gathered(concatenate([latents, missing], along: 0))
+      .reshaped(to: [-1] + store.shape)
+    let count = end - store.count
+    if team.isFirst { try store.append(all.slice(0, 0..<count)) } else { store.count = end }
+    // Nobody reads before it is written.
+    try processes.barrier()
   }
 
   private func openStore(_ bucket: TrainingConfiguration.Bucket) throws -> LatentStore {

@@ -17,14 +17,18 @@ internal import KinoWorld
 /// middle block learns to tell what they show.
 final class TransformerTask: TrainingTask {
   struct Batch {
-    let latents: Tensor  // [B, C, f, h, w], normalised
+    var latents = Tensor.zeros([0])  // [B, C, f, h, w], normalised
     let captions: [String]
+    /// Which of the step's samples these are, and how many there are.
+    let range: Range<Int>
+    let total: Int
     var truth: TruthBatch?
     /// The weight of the loss on the truth.
     var truthWeight = 0.0
   }
 
   let configuration: TrainingConfiguration
+  let team: Team
   let settings: TrainingConfiguration.TransformerSettings
   let computeType: DType
   let device: Device
@@ -51,14 +55,15 @@ final class TransformerTask: TrainingTask {
     case adapters(LowRankAdapters, weights: [String: Tensor], of: StartModel)
   }
 
-  init(_ configuration: TrainingConfiguration) throws {
+  init(_ configuration: TrainingConfiguration, team: Team = .alone) throws {
     guard let settings = configuration.transformer else {
       throw TrainingError(.invalidConfiguration, "training configuration: expected `transformer`")
     }
     self.configuration = configuration
+    self.team = team
     self.settings = settings
     computeType = configuration.computeType
-    device = configuration.device?.tensorDevice ?? .cpu
+    device = team.device(configuration.device)
     source = try CaptionedSource(
       settings: configuration.data, seed: configuration.seed, russian: settings.russian)
     try source.requireSamples(for: configuration.buckets)
@@ -69,9 +74,10 @@ final class TransformerTask: TrainingTask {
     let restorer = try AutoencoderFiles(autoencoderFolder, of: start)
     encoderHash = try restorer.encoderHash()
     autoencoder = try restorer.load(computeType, device)
-    tokens = CaptionTokens(tokenizer: try Self.tokenizer(configuration, settings, start))
+    tokens = CaptionTokens(
+      tokenizer: try team.inTurn { try Self.tokenizer(configuration, settings, start) })
     let parts = try Self.parts(
-      configuration, settings, start, tokens: tokens,
+      configuration, settings, start, tokens: tokens, device: device,
       channels: autoencoder.configuration.latentChannels)
     (networks, learner, textConfiguration) = (parts.networks, parts.learner, parts.text)
     let truth = ParameterRegistry(seed: configuration.seed + 2, device: device)
@@ -87,6 +93,16 @@ final class TransformerTask: TrainingTask {
   func isMatrix(_ key: String) -> Bool {
     let others = ["shared.weight", "relative_attention_bias.weight", "scale_shift_table"]
     return !others.contains(where: key.hasSuffix) && !key.hasPrefix("transformer.proj_out.")
+  }
+
+  /// Texts, and keys and values of all blocks, are made before the first block.
+  var gradientOrder: [Tensor] {
+    let early = [
+      "text_encoder.", "condition_embedder.", ".attn2.to_k.", ".attn2.to_v.", ".attn2.norm_k.",
+    ]
+    func isEarly(_ key: String) -> Bool { early.contains(where: key.contains) }
+    return (parameters.filter { isEarly($0.key) } + parameters.filter { !isEarly($0.key) })
+      .map(\.value)
   }
 
   /// The text encoder's attention has neither a scale nor norms: at the transformer's rate its logits grow
@@ -106,10 +122,9 @@ final class TransformerTask: TrainingTask {
 
   private static func parts(
     _ configuration: TrainingConfiguration, _ settings: TrainingConfiguration.TransformerSettings,
-    _ start: StartModel?, tokens: CaptionTokens, channels: Int
+    _ start: StartModel?, tokens: CaptionTokens, device: Device, channels: Int
   ) throws -> Parts {
     let type = configuration.computeType
-    let device = configuration.device?.tensorDevice ?? .cpu
     func parts(
       _ network: DiffusionTransformer, _ captions: any CaptionEncoding, _ learner: Learner,
       _ text: UMT5Encoder.Configuration, _ parameters: [(key: String, value: Tensor)],
@@ -201,18 +216,20 @@ final class TransformerTask: TrainingTask {
   func loss(
     _ batch: Batch, random: inout RandomSource
   ) throws -> (loss: Tensor, figures: [String: Double]) {
-    let (count, _, frames, height, width) = batch.latents.shape5
+    let (_, _, frames, height, width) = batch.latents.shape5
     let tokens = frames * height * width / networks.transformer.configuration.patchVolume
     // As often as sampling visits them: a logit-normal density hardly knows the pure noise that it starts from,
-    // where the text alone decides.
+    // where the text alone decides. Drawn for the whole batch, of which these are a part.
     let sigmas = try TrainingSigmas(density: .uniform).draw(
-      count, shift: settings.shift.shift(tokens: tokens), from: &random)
-    let patterns = try (0..<count).map { _ in
+      batch.total, shift: settings.shift.shift(tokens: tokens), from: &random)[batch.range]
+    let patterns = try (0..<batch.total).map { _ in
       try KnownFramePatterns().known(frames: frames, from: &random)
-    }
-    let noise = random.normal(batch.latents.shape).moved(to: device)
+    }[batch.range]
+    let noise = random.normal([batch.total] + batch.latents.shape.dropFirst())
+      .slice(0, batch.range).moved(to: device)
     let canvases = try CanvasBatch(
-      batch.latents.moved(to: device), known: patterns, sigmas: sigmas, patch: networks.patch)
+      batch.latents.moved(to: device), known: Array(patterns), sigmas: Array(sigmas),
+      patch: networks.patch)
     let (errors, middle) = try networks.errors(
       canvases, noise: noise, captions: batch.captions,
       weights: batch.truth?.weights(object: settings.objectWeight, motion: settings.motionWeight),
