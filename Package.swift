@@ -56,6 +56,11 @@ let package = Package(
   targets: [
     // C and C++: the only places that see foreign headers.
     .target(name: "CKinoTorch", cxxSettings: torchHeaders, linkerSettings: torchLink),
+    // It reads the header of CKinoTorch by its path: as a dependency, that would be a module, which C++ can't
+    // import here.
+    .target(
+      name: "CKinoCollectives", exclude: ["Forward/README.md"],
+      cxxSettings: torchHeaders + [.headerSearchPath("Forward")]),
     .systemLibrary(
       name: "CFFmpeg",
       pkgConfig: "libavformat libavcodec libavfilter libavutil libswresample libswscale",
@@ -72,7 +77,7 @@ let package = Package(
     .target(name: "CSentencePiece", cxxSettings: brewHeaders, linkerSettings: sentencePiece),
 
     // The engine.
-    .target(name: "KinoTensor", dependencies: ["CKinoTorch"]),
+    .target(name: "KinoTensor", dependencies: ["CKinoTorch", "CKinoCollectives"]),
     .target(name: "KinoNN", dependencies: ["KinoTensor"]),
     .target(
       name: "KinoWeights",

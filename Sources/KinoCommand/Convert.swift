@@ -24,13 +24,19 @@ struct Convert: ParsableCommand {
       and GGUF files take q8_0.
       """)
   var precision: WeightPrecision?
+  @Option(
+    help: ArgumentHelp(
+      "Merge this LoRA into the transformer; may be given several times.",
+      valueName: "file[:weight]"))
+  var lora: [LoRAFile] = []
   @Flag(help: "Replace a file or folder that exists.")
   var overwrite = false
   @Flag(help: "Print one JSON object.")
   var json = false
 
   func run() throws {
-    let conversion = WeightConversion(precision: precision, isReplacing: overwrite)
+    let conversion = WeightConversion(
+      precision: precision, isReplacing: overwrite, loras: lora)
     let text = try conversion.convert(
       URL(fileURLWithPath: input), to: URL(fileURLWithPath: output))
     print(

@@ -170,14 +170,14 @@ struct ProgressDisplay: Sendable {
   }
 
   /// Shows what is possible and probably not what is wanted.
-  func warn(_ text: String) { show(.warning(text)) }
+  func warn(_ text: String) { show(GenerationEvent.warning(text)) }
 
   /// Shows a plan that nothing follows.
   func show(_ plan: Plan) {
     var record = EventRecord(event: "planned")
     record.plan = plan
     output(style == .json ? record.json : plan.details)
-    for warning in plan.warnings { show(.warning(warning)) }
+    for warning in plan.warnings { warn(warning) }
   }
 
   /// Tells what became of a folder of footage.
@@ -193,15 +193,19 @@ struct ProgressDisplay: Sendable {
   /// Shows what happens in training.
   func show(_ event: TrainingEvent) {
     func figures(_ values: [String: Double]) -> String {
-      values.sorted { $0.key < $1.key }
+      values.filter { $0.key != "seconds_left" }.sorted { $0.key < $1.key }
         .map { "\($0.key) \(String(format: "%.5g", $0.value))" }.joined(separator: "  ")
+    }
+    func left(_ values: [String: Double]) -> String {
+      values["seconds_left"].map { $0 > 0 ? "  \(Self.time($0)) left" : "" } ?? ""
     }
     switch event {
     case .resumed(let step): line("resumed", step: step, text: "going on from step \(step)")
     case .step(let step, let count, let values):
-      line("step", step: step, text: "step \(step)/\(count)  \(figures(values))")
+      line("step", step: step, text: "step \(step)/\(count)\(left(values))  \(figures(values))")
     case .heldOut(let step, let values):
       line("held_out", step: step, text: "held out at step \(step)  \(figures(values))")
+    case .warning(let text): warn(text)
     case .wrote(let url): if style != .quiet { line("wrote", step: nil, text: url.path) }
     }
   }

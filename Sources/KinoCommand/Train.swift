@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Kino
+import KinoTensor
 import KinoTraining
 
 struct Train: AsyncParsableCommand {
@@ -20,11 +21,28 @@ struct Train: AsyncParsableCommand {
   var device: ComputeDevice?
   @Option(help: "Threads of one operation; without it, all cores.")
   var threads: Int?
+  @Option(
+    help: """
+      Start so many processes on this machine, each with its share of every batch. Without it, the \
+      variables that torchrun and others set (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, \
+      MASTER_PORT) tell whether this is one of several.
+      """)
+  var processes: Int?
   @OptionGroup var display: DisplayOptions
 
   func run() async throws {
+    let isTraining = describe == nil && export == nil
+    if let processes, isTraining {
+      return try await LocalProcesses(count: processes).run()
+    }
     let training = try Training(
-      configurationAt: URL(fileURLWithPath: configuration), device: device, threadCount: threads)
+      configurationAt: URL(fileURLWithPath: configuration), device: device, threadCount: threads,
+      place: isTraining
+        ? ProcessGroup.Place(environment: ProcessInfo.processInfo.environment) : nil,
+      lost: { error in
+        StandardStreams.note("error: \(error)\n")
+        _exit(ExitStatus.failed)
+      })
     let display = ProgressDisplay(display)
     if let describe {
       try await training.describe(modelAt: URL(fileURLWithPath: describe))

@@ -11,6 +11,8 @@ public struct Linear: Sendable {
   private let product: Product
   /// `[outputs]`.
   public let bias: Tensor?
+  /// What the layer learns while its weight stays.
+  public let adapter: LowRankPair?
 
   /// `[outputs, inputs]`; `nil` where it was packed, or rounded to 8-bit numbers.
   public var weight: Tensor? {
@@ -56,10 +58,16 @@ public struct Linear: Sendable {
     self.bias =
       bias
       ? scope.parameter("bias", shape: [outputs], initializer: .zeros, precision: precision) : nil
+    adapter = scope.lowRankPair(inputs: inputs, outputs: outputs)
   }
 
   /// Maps `[..., inputs]` to `[..., outputs]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
+    guard let adapter else { return multiplied(x) }
+    return multiplied(x) + adapter(x)
+  }
+
+  private func multiplied(_ x: Tensor) -> Tensor {
     switch product {
     case .plain(let weight):
       x.linear(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))

@@ -34,6 +34,7 @@ public final class ParameterRegistry {
   /// The type that weights of large products are converted to; `nil` keeps what is stored.
   private let computeType: DType?
   let productWeights: ProductWeights
+  let adapters: LowRankAdapters?
   private var mismatch = ParameterMismatch()
   private var seen: Set<String> = []
 
@@ -54,6 +55,7 @@ public final class ParameterRegistry {
   ) {
     precondition(!isTrainable || productWeights == .plain, "only plain weights can be trained")
     source = .initial(seed: seed, device: device)
+    adapters = nil
     self.productWeights = productWeights
     self.isTrainable = isTrainable
     self.computeType = computeType
@@ -68,15 +70,19 @@ public final class ParameterRegistry {
   ///   - isTrainable: Whether parameters are float32 copies that record gradients, whatever
   ///     `computeType` says; otherwise they share the checkpoint's storage where types allow.
   ///   - productWeights: How layers that allow it keep their weights.
+  ///   - adapters: Low-rank pairs beside linear layers, which may learn though the weights do not.
   ///   - lookup: The tensor of a key.
   ///   - release: Told a key whose numbers the network keeps in another form, so that those looked up
   ///     need not stay in memory.
   public init(
     names: Set<String>, computeType: DType? = nil, isTrainable: Bool = false,
-    productWeights: ProductWeights = .plain, lookup: @escaping (String) -> Tensor?,
-    release: @escaping (String) -> Void = { _ in }
+    productWeights: ProductWeights = .plain, adapters: LowRankAdapters? = nil,
+    lookup: @escaping (String) -> Tensor?, release: @escaping (String) -> Void = { _ in }
   ) {
     precondition(!isTrainable || productWeights == .plain, "only plain weights can be trained")
+    precondition(
+      adapters == nil || productWeights == .plain, "only plain weights pass gradients on")
+    self.adapters = adapters
     self.productWeights = productWeights
     source = .stored(names: names, lookup: lookup, release: release)
     self.computeType = computeType
@@ -166,6 +172,11 @@ public struct ParameterScope {
 
   /// How layers that allow it keep their weights.
   public var productWeights: ProductWeights { registry.productWeights }
+
+  /// The low-rank pair of the layer of this scope; `nil` if it has none.
+  func lowRankPair(inputs: Int, outputs: Int) -> LowRankPair? {
+    registry.adapters?.pair(path, inputs: inputs, outputs: outputs)
+  }
 
   /// The scope of a numbered child.
   public subscript(index: Int) -> ParameterScope { self["\(index)"] }

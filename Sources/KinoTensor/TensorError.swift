@@ -9,6 +9,8 @@ public struct TensorError: Error, Hashable, Sendable, CustomStringConvertible {
     case outOfMemory
     /// The operation refused its operands, or broke.
     case failed
+    /// Another process of a ``ProcessGroup`` can't be reached.
+    case disconnected
   }
 
   /// What kind of failure this one was.
@@ -25,6 +27,8 @@ public struct TensorError: Error, Hashable, Sendable, CustomStringConvertible {
       "not enough memory for \(operation): \(details). "
         + "Use a smaller size, fewer frames or a lower precision."
     case .failed: "\(operation) failed: \(details)"
+    case .disconnected:
+      "\(operation): the other processes can't be reached. \(details.prefix { $0 != "\n" })"
     }
   }
 }

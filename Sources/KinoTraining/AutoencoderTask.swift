@@ -60,7 +60,7 @@ struct AutoencoderTask: TrainingTask {
 
   var parameters: [(key: String, value: Tensor)] { registry.parameters }
 
-  func batch(step: Int, shouldStop: () -> Bool) throws -> PixelBatch? {
+  func batch(step: Int, part: BatchPart, shouldStop: () -> Bool) throws -> PixelBatch? {
     try source.batch(step: step, bucket: source.bucket(step: step, of: buckets))
   }
 

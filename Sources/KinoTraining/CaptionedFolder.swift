@@ -1,5 +1,6 @@
 internal import Foundation
 internal import KinoMedia
+internal import KinoNN
 
 /// A folder of clips and pictures with captions: `.txt` files beside them, or `manifest.jsonl`.
 struct CaptionedFolder: Sendable {
@@ -14,6 +15,11 @@ struct CaptionedFolder: Sendable {
   }
 
   private let items: [Item]
+  /// Names and sizes of the files.
+  let contents: UInt64
+
+  /// The caption of every file, in order.
+  var captions: [String] { items.map(\.caption) }
 
   private struct Line: Decodable {
     var file: String
@@ -28,6 +34,11 @@ struct CaptionedFolder: Sendable {
         "\(path): expected clips or pictures with captions (`clip.mp4` and `clip.txt`, or manifest.jsonl), found none."
       )
     }
+    let lines = items.map { item -> String in
+      let size = try? FileManager.default.attributesOfItem(atPath: item.path)[.size]
+      return "\(item.path.dropFirst(path.count)) \(size.map { "\($0)" } ?? "")"
+    }
+    contents = stableHash(lines.joined(separator: "\n"))
   }
 
   /// The captions alone, without a look at the files that they are of.

@@ -27,17 +27,57 @@ struct CaptionedSource: Sendable {
 
   private func sample(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Sample {
     var random = RandomSource(seed: seed ^ stableHash(bucket.name), drawCount: UInt64(index) << 8)
-    let candidates = folders.map { ($0.weight, $0.folder.items(fitting: bucket)) }.filter {
-      !$0.1.isEmpty
-    }
-    var left = random.uniform() * (settings.world + candidates.reduce(0) { $0 + $1.0 })
-    for (weight, items) in candidates {
+    let candidates = candidates(for: bucket)
+    var left = random.uniform() * (settings.world + candidates.reduce(0) { $0 + $1.weight })
+    for (position, (weight, items)) in candidates.enumerated() {
       left -= weight
-      if left < 0 || settings.world == 0 {
-        return .file(items[random.integer(below: items.count)], part: random.uniform())
+      let isLast = settings.world == 0 && position == candidates.count - 1
+      if left < 0 || isLast {
+        // In turn, so that a store holds every file about as often.
+        return .file(items[index % items.count], part: random.uniform())
       }
     }
     return .scene(.random(seed: UInt64(random.uniform() * 0x1p53), split: .training))
+  }
+
+  private func candidates(
+    for bucket: TrainingConfiguration.Bucket
+  ) -> [(weight: Double, items: [CaptionedFolder.Item])] {
+    folders.map { ($0.weight, $0.folder.items(fitting: bucket)) }.filter { !$0.1.isEmpty }
+  }
+
+  /// Throws where a bucket could only show the world, of which none is asked for.
+  func requireSamples(for buckets: [TrainingConfiguration.Bucket]) throws {
+    guard settings.world == 0 else { return }
+    for bucket in buckets where candidates(for: bucket).isEmpty {
+      throw TrainingError(
+        .dataNotFound,
+        "bucket \(bucket.name): no \(bucket.frames > 1 ? "clip" : "file") of \(settings.folders.map(\.path).joined(separator: ", ")) is about as wide and high; change the bucket's shape, or add some."
+      )
+    }
+  }
+
+  /// The folders' captions, each once, in their order.
+  var captions: [String] {
+    var seen: Set<String> = []
+    return folders.flatMap { $0.folder.captions }.filter { seen.insert($0).inserted }
+  }
+
+  /// Names what the samples that stand for numbers depend on; `nil` for the world alone.
+  var contents: String? {
+    if folders.isEmpty { return nil }
+    let parts = ["\(settings.world)", "\(settings.framesPerSecond)"]
+    let all = parts + folders.map { "\($0.weight) \($0.folder.contents)" }
+    return String(stableHash(all.joined(separator: "\n")), radix: 16)
+  }
+
+  /// Captions that are not read to their end.
+  func warnings(tokens: CaptionTokens, limit: Int) -> [String] {
+    let cut = captions.filter(tokens.cuts)
+    guard let first = cut.first else { return [] }
+    return [
+      "\(cut.count) captions have more than \(limit) tokens and are cut, such as \"\(first.prefix(60))...\"; shorten them."
+    ]
   }
 
   /// A caption of a sample; scenes have many, by `seed`.
@@ -65,6 +105,11 @@ struct CaptionedSource: Sendable {
       let frame = Double(last) - (last == 0 ? 0 : Double(group - 1) / 2)
       return renderer.truth(scene, time: frame / settings.framesPerSecond, cell: cell)
     }
+  }
+
+  /// Whether a sample's truth is known.
+  func isScene(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Bool {
+    if case .scene = sample(index, of: bucket) { true } else { false }
   }
 
   /// The pixels of samples, made on all cores.

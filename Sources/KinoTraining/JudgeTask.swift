@@ -60,7 +60,7 @@ final class JudgeTask: TrainingTask {
       && !key.contains("stem")
   }
 
-  func batch(step: Int, shouldStop: () -> Bool) throws -> Batch? {
+  func batch(step: Int, part: BatchPart, shouldStop: () -> Bool) throws -> Batch? {
     let available = settings.clips.count(at: step)
     guard try clips.fill(to: available, restore: restored, shouldStop: shouldStop) else {
       return nil

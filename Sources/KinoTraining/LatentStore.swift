@@ -4,8 +4,8 @@ internal import KinoTensor
 /// Encoded samples of one bucket in one file of equal records, appended as they are made.
 struct LatentStore {
   private let url: URL
-  private let shape: [Int]  // [C, f, h, w]
-  private(set) var count: Int
+  let shape: [Int]  // [C, f, h, w]
+  var count: Int
   private var recordBytes: Int { shape.reduce(2, *) }
 
   /// Opens a store; a record cut short by a kill is dropped.

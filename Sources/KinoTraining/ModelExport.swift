@@ -13,6 +13,8 @@ struct ModelExport {
   let autoencoderFolder: URL
   let transformer: DiffusionTransformer.Configuration
   let text: UMT5Encoder.Configuration
+  /// The text encoder's weights, where they were not trained.
+  var frozenText: WeightSet?
   let preview: LatentPreview
 
   private var scheduler: [String: JSONValue] {
@@ -35,7 +37,12 @@ struct ModelExport {
       ], settings: ["expand_timesteps": .bool(true)])
     try ModelFolder.create(at: folder, index: index, replacing: true) { folder in
       try writeNetwork(averages, "transformer", stem: "diffusion_pytorch_model", in: folder)
-      try writeNetwork(averages, "text_encoder", stem: "model", in: folder)
+      if let frozenText {
+        try frozenText.convert(
+          toFolder: folder.appendingPathComponent("text_encoder"), stem: "model", precision: nil)
+      } else {
+        try writeNetwork(averages, "text_encoder", stem: "model", in: folder)
+      }
       let encoding: [(String, ConfigurationFile)] = [
         (
           "transformer/config.json",

@@ -8,6 +8,9 @@ struct TokenWindow: Hashable {
   let column: Int
   let side: Int
 
+  /// Draws that a window takes.
+  static let drawCount: UInt64 = 3
+
   /// Draws a window that holds a token of an object, or any window where none is known.
   ///
   /// - Parameters:
@@ -15,7 +18,7 @@ struct TokenWindow: Hashable {
   ///   - rows: Rows of tokens, at least `side`.
   ///   - columns: Tokens in a row, at least `side`.
   ///   - side: Tokens along the window's sides.
-  ///   - random: Moves on by two draws.
+  ///   - random: Moves on by ``drawCount`` draws.
   init(
     around truth: SceneTruth?, rows: Int, columns: Int, side: Int, by random: inout RandomSource
   ) {

@@ -1,9 +1,12 @@
 public import Foundation
+public import KinoTensor
 
 /// What happens in a training run, for whoever shows it.
 public enum TrainingEvent: Sendable {
   /// The run goes on from a checkpoint.
   case resumed(step: Int)
+  /// What is possible and probably not what is wanted.
+  case warning(String)
   /// A line of the log: means since the last one.
   case step(Int, of: Int, figures: [String: Double])
   /// Figures on data that is never trained on.
@@ -26,21 +29,24 @@ public struct Trainer {
   ///
   /// - Parameters:
   ///   - configuration: What to train, on what.
+  ///   - group: Processes that train along, each with its share of every batch; `nil`: this one alone.
   ///   - report: Called on the thread that trains.
   /// - Throws: ``TrainingError`` if data is missing, a checkpoint does not fit or the output folder
   ///   can't be written; errors of the autoencoder's files.
   public init(
-    _ configuration: TrainingConfiguration, report: @escaping (TrainingEvent) -> Void
+    _ configuration: TrainingConfiguration, group: ProcessGroup? = nil,
+    report: @escaping (TrainingEvent) -> Void
   ) throws {
+    let team = Team(group: group)
     if configuration.transformer != nil {
-      let task = try TransformerTask(configuration)
-      runner = try TrainingRun(task, configuration: configuration, report: report)
+      let task = try TransformerTask(configuration, team: team)
+      runner = try TrainingRun(task, configuration: configuration, team: team, report: report)
     } else if configuration.judge != nil {
       let task = try JudgeTask(configuration)
-      runner = try TrainingRun(task, configuration: configuration, report: report)
+      runner = try TrainingRun(task, configuration: configuration, team: team, report: report)
     } else {
       let task = try AutoencoderTask(configuration)
-      runner = try TrainingRun(task, configuration: configuration, report: report)
+      runner = try TrainingRun(task, configuration: configuration, team: team, report: report)
     }
   }
 

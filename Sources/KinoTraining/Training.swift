@@ -1,6 +1,6 @@
 public import Foundation
 public import Kino
-internal import KinoTensor
+public import KinoTensor
 internal import KinoWeights
 
 /// Trains on a thread of its own, for programs that do other things meanwhile.
@@ -10,6 +10,11 @@ public actor Training {
   private let thread = ModelThread(name: "kino.training")
   private let configuration: TrainingConfiguration
   private let threadCount: Int?
+  private let place: ProcessGroup.Place?
+  private let lost: @Sendable (TrainingError) -> Void
+
+  /// Seconds after which a process that gives no sign counts as lost.
+  private static let silentSeconds = 40.0
 
   /// The executor of the thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -23,9 +28,13 @@ public actor Training {
   ///   - device: Where the networks compute, whatever the file says; `nil` follows it.
   ///   - threadCount: Threads of one operation, in `1...1024`; `nil` uses all cores. Clips are still
   ///     drawn on all cores.
+  ///   - place: This process's among those that train together; `nil`: it is alone.
+  ///   - lost: Called on another thread when one of those gives no sign any more. What this process waits for
+  ///     then never comes: it should end.
   /// - Throws: ``TrainingError`` naming the setting at fault.
   public init(
-    configurationAt url: URL, device: ComputeDevice? = nil, threadCount: Int? = nil
+    configurationAt url: URL, device: ComputeDevice? = nil, threadCount: Int? = nil,
+    place: ProcessGroup.Place? = nil, lost: @escaping @Sendable (TrainingError) -> Void = { _ in }
   ) throws {
     if let threadCount, !(1...1024 ~= threadCount) {
       throw TrainingError(
@@ -38,6 +47,8 @@ public actor Training {
     }
     self.configuration = configuration
     self.threadCount = threadCount
+    self.place = place
+    self.lost = lost
   }
 
   /// Trains to the last step, or until the task is cancelled, which leaves a checkpoint.
@@ -46,7 +57,32 @@ public actor Training {
   public func run(report: @escaping @Sendable (TrainingEvent) -> Void) throws -> Bool {
     // The count belongs to the calling thread, so it is set on this one.
     if let threadCount { Engine.threadCount = threadCount }
-    return try Trainer(configuration, report: report).run { Task.isCancelled }
+    guard let place else {
+      return try Trainer(configuration, report: report).run { Task.isCancelled }
+    }
+    do {
+      let group = try ProcessGroup(place)
+      let lost = lost
+      group.watch(silentSeconds: Self.silentSeconds) { rank in
+        lost(.lostProcess("process \(rank) of \(place.size) gives no sign any more."))
+      }
+      let isDone = try Trainer(configuration, group: group, report: report).run {
+        Task.isCancelled
+      }
+      group.unwatch()
+      try group.barrier()
+      return isDone
+    } catch let error as TensorError where error.code == .disconnected {
+      throw TrainingError.lostProcess("\(error)")
+    }
+  }
+
+  /// Tries a step of every bucket out, and tells what the run will take; nothing of the run is touched.
+  ///
+  /// - Throws: As ``run(report:)``; ``TrainingError`` for what is no transformer.
+  public func plan() throws -> TrainingPlan {
+    if let threadCount { Engine.threadCount = threadCount }
+    return try TrainingPlan(trying: configuration)
   }
 
   /// Writes into a model's `kino.json` what the configuration tells of a model without a look at its

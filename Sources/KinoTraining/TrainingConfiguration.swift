@@ -1,9 +1,7 @@
-public import Foundation
 public import Kino
 public import KinoModels
 public import KinoTensor
 public import KinoWorld
-internal import Yams
 
 /// Everything a training run is made of, as `kino train` reads it from YAML.
 public struct TrainingConfiguration: Codable, Hashable, Sendable {
@@ -17,6 +15,9 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var precision: Precision
   /// Where the networks compute; `nil`: the processor. Scenes are always drawn by the processor.
   public var device: ComputeDevice?
+  /// Parts that a transformer's batch is computed in, one after another: the memory of a part, the result of
+  /// the whole; `nil`: 1.
+  public var accumulate: Int?
   /// How parameters are updated.
   public var optimizer: OptimizerSettings
   /// Shapes of batches, drawn by weight.
@@ -211,158 +212,8 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case output, seed, steps, precision, device, optimizer, buckets, data, schedule, autoencoder,
+    case output, seed, steps, precision, device, accumulate, optimizer, buckets, data, schedule,
+      autoencoder,
       transformer, judge
-  }
-}
-
-extension TrainingConfiguration {
-  /// Reads a run's configuration.
-  ///
-  /// - Throws: ``TrainingError`` naming the key for a missing, unknown or impossible value.
-  public init(contentsOf url: URL) throws {
-    let text: String
-    do {
-      text = try String(contentsOf: url, encoding: .utf8)
-    } catch {
-      throw TrainingError(
-        .invalidConfiguration,
-        "\(url.path): expected a readable YAML file in UTF-8; check the path.")
-    }
-    if let alias = YAMLAlias(firstIn: text) {
-      throw TrainingError(.invalidConfiguration, "\(url.path): \(alias)")
-    }
-    do {
-      self = try YAMLDecoder().decode(Self.self, from: text)
-      try Self.refuseUnknownKeys(in: text, known: try YAMLEncoder().encode(self), path: url.path)
-    } catch let error as DecodingError {
-      throw TrainingError(.invalidConfiguration, "\(url.path): \(error.explanation)")
-    } catch let error as YamlError {
-      throw TrainingError(.invalidConfiguration, "\(url.path): not valid YAML. \(error)")
-    }
-    try validate()
-  }
-
-  /// A misspelt key would otherwise be a setting silently left out.
-  private static func refuseUnknownKeys(in text: String, known: String, path: String) throws {
-    func keys(_ node: Node?, _ prefix: String) -> Set<String> {
-      guard let mapping = node?.mapping else {
-        return (node?.sequence).map {
-          $0.reduce(into: []) { $0.formUnion(keys($1, prefix + "[].")) }
-        } ?? []
-      }
-      return mapping.reduce(into: []) { found, pair in
-        let key = prefix + (pair.key.string ?? "?")
-        found.insert(key)
-        found.formUnion(keys(pair.value, key + "."))
-      }
-    }
-    let unknown = keys(try Yams.compose(yaml: text), "").subtracting(
-      keys(try Yams.compose(yaml: known), ""))
-    if let first = unknown.sorted().first {
-      throw TrainingError(
-        .invalidConfiguration,
-        "\(path): unknown setting `\(first)`. See docs/training.md for the settings.")
-    }
-  }
-
-  /// Throws ``TrainingError`` where a value is out of range or two contradict each other.
-  public func validate() throws {
-    func require(_ holds: Bool, _ text: @autoclosure () -> String) throws {
-      if !holds { throw TrainingError(.invalidConfiguration, "training configuration: \(text())") }
-    }
-    try require(
-      [autoencoder != nil, transformer != nil, judge != nil].count { $0 } == 1,
-      "expected one of `autoencoder`, `transformer` and `judge`")
-    try require(
-      device?.tensorDevice.isAvailable ?? true, "the device \(device?.rawValue ?? "") is not there")
-    try require(steps > 0, "steps must be positive, found \(steps)")
-    try require(!buckets.isEmpty, "expected at least one bucket")
-    for bucket in buckets {
-      try require(
-        bucket.width % 32 == 0 && bucket.height % 32 == 0 && 32...2048 ~= bucket.width
-          && 32...2048 ~= bucket.height,
-        "bucket \(bucket.width)x\(bucket.height): expected multiples of 32 in 32...2048")
-      try require(
-        bucket.frames >= 1 && bucket.frames % 4 == 1,
-        "bucket frames must be 4n + 1, found \(bucket.frames)")
-      try require(
-        bucket.batch >= 1 && bucket.weight >= 0,
-        "bucket batch must be positive and weight not negative")
-      try require((1...8).contains(bucket.zoom ?? 1), "bucket zoom must be in 1...8")
-      let window = bucket.window ?? 32
-      try require(
-        window >= 32 && window % 32 == 0 && window <= min(bucket.width, bucket.height),
-        "bucket window must be a multiple of 32, no larger than the bucket, found \(window)")
-      try require(bucket.captions?.isEmpty != true, "bucket captions must name a length")
-    }
-    try require(
-      buckets.contains { $0.weight > 0 && ($0.after ?? 0) <= 0 },
-      "no bucket has a weight from the start")
-    try require(
-      data.world >= 0 && data.folders.allSatisfy { $0.weight >= 0 }
-        && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0,
-      "expected data with a positive weight")
-    try require(
-      data.framesPerSecond > 0 && data.framesPerSecond <= 120,
-      "frames_per_second must be in 0...120")
-    try require(
-      [optimizer.learningRate, optimizer.matrixRate ?? 0.5].allSatisfy { $0 > 0 && $0 < 1 },
-      "learning_rate and matrix_rate must be in 0...1")
-    try require(
-      0..<1 ~= optimizer.averageDecay && 0...1 ~= optimizer.decayFraction,
-      "average_decay and decay_fraction must be in 0...1")
-    try require(
-      schedule.checkpointMinutes > 0 && schedule.logSteps > 0,
-      "checkpoint_minutes and log_steps must be positive")
-    if let defaults = transformer?.defaults, let least = defaults.minimumSteps {
-      try require(
-        1...max(1, defaults.steps) ~= least,
-        "minimum_steps must be in 1...\(defaults.steps), the default steps, found \(least)")
-    }
-    try require(
-      [2, 4, 8].contains(autoencoder?.patch ?? 2),
-      "an autoencoder's patch must be 2, 4 or 8, found \(autoencoder?.patch ?? 2)")
-    try autoencoder?.model.validate()
-    try judge?.validate(buckets)
-    try require(
-      [autoencoder?.movingWeight, autoencoder?.latentNoise].allSatisfy { 0...100 ~= $0 ?? 0 },
-      "moving_weight and latent_noise must be in 0...100")
-    if let transformer {
-      try require(
-        [transformer.objectWeight, transformer.motionWeight, transformer.truth?.weight]
-          .allSatisfy { 0...100 ~= $0 ?? 0 },
-        "object_weight, motion_weight and the truth's weight must be in 0...100")
-      try require(
-        0...1 ~= transformer.truth?.until ?? 1
-          && 0...transformer.layers ~= transformer.truth?.block ?? 0,
-        "the truth's until must be in 0...1 and its block in 0...\(transformer.layers)")
-    }
-    try require(
-      autoencoder?.freezesEncoder != true || autoencoder?.start != nil,
-      "a frozen_encoder needs a start")
-  }
-
-  /// ``output`` as a folder.
-  public var outputFolder: URL {
-    URL(fileURLWithPath: NSString(string: output).expandingTildeInPath)
-  }
-}
-
-extension DecodingError {
-  /// Names the key and what is wrong with it.
-  var explanation: String {
-    func place(_ context: Context, _ last: (any CodingKey)? = nil) -> String {
-      (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
-    }
-    switch self {
-    case .keyNotFound(let key, let context):
-      return "the setting `\(place(context, key))` is missing."
-    case .typeMismatch(let type, let context): return "`\(place(context))`: expected \(type)."
-    case .valueNotFound(let type, let context):
-      return "`\(place(context))`: expected \(type), found nothing."
-    case .dataCorrupted(let context): return "`\(place(context))`: \(context.debugDescription)"
-    @unknown default: return "\(self)"
-    }
   }
 }

@@ -3,6 +3,8 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
   /// What kind of fault it is.
   public enum Code: Hashable, Sendable {
     case invalidConfiguration, dataNotFound, badCheckpoint, notFinite, cannotWrite, alreadyRunning
+    /// A process that trained along is gone.
+    case lostProcess
   }
 
   /// The kind of this fault.
@@ -13,6 +15,13 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
   package init(_ code: Code, _ details: String) {
     self.code = code
     self.details = details
+  }
+
+  static func lostProcess(_ text: String) -> TrainingError {
+    TrainingError(
+      .lostProcess,
+      "\(text) All processes stop; start them again, as many as there are: the run goes on from its last checkpoint."
+    )
   }
 
   /// The details.

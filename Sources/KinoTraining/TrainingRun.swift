@@ -10,6 +10,8 @@ final class TrainingRun<Task: TrainingTask> {
   private let task: Task
   private let configuration: TrainingConfiguration
   private let folder: URL
+  private let team: Team
+  private let reducer: GradientReducer?
   private var state: TrainingState
   /// Opened by ``run(shouldStop:)``: an export must not tidy the log of a run that is going on.
   private var log: MetricsLog?
@@ -17,11 +19,22 @@ final class TrainingRun<Task: TrainingTask> {
 
   /// Prepares a run in the configuration's output folder, going on from a checkpoint found there.
   init(
-    _ task: Task, configuration: TrainingConfiguration, report: @escaping (TrainingEvent) -> Void
+    _ task: Task, configuration: TrainingConfiguration, team: Team = .alone,
+    report: @escaping (TrainingEvent) -> Void
   ) throws {
+    guard task.canSplit || (team.size == 1 && configuration.accumulate ?? 1 == 1) else {
+      throw TrainingError(
+        .invalidConfiguration,
+        "Only transformers are trained by several processes, or with accumulate; start one process, and leave accumulate out."
+      )
+    }
+    self.team = team
+    reducer = team.group.map {
+      GradientReducer($0, parameters: task.gradientOrder)
+    }
     self.task = task
     self.configuration = configuration
-    self.report = report
+    self.report = team.isFirst ? report : { _ in }
     folder = configuration.outputFolder
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -31,8 +44,9 @@ final class TrainingRun<Task: TrainingTask> {
         "\(folder.path): the output folder can't be made. \(error.localizedDescription)")
     }
     state = TrainingState(
-      parameters: task.parameters, isMatrix: task.isMatrix, rateFactor: task.rateFactor)
-    if try state.resume(from: folder) != nil { report(.resumed(step: state.step)) }
+      parameters: task.parameters, isMatrix: task.isMatrix, rateFactor: task.rateFactor, team: team)
+    try team.requireShared(folder)
+    if try state.resume(from: folder) != nil { self.report(.resumed(step: state.step)) }
   }
 
   /// Trains until the last step, or until `shouldStop`, which is asked after every step and while data are
@@ -41,21 +55,22 @@ final class TrainingRun<Task: TrainingTask> {
   /// - Returns: Whether the last step was reached.
   @discardableResult
   func run(shouldStop: () -> Bool = { false }) throws -> Bool {
-    let lock = try RunLock(folder: folder)
+    let lock = team.isFirst ? try RunLock(folder: folder) : nil
     defer { withExtendedLifetime(lock) {} }
-    log = try MetricsLog(folder: folder, step: state.step)
+    for warning in task.warnings { report(.warning(warning)) }
+    if team.isFirst { log = try MetricsLog(folder: folder, step: state.step) }
     var lastCheckpoint = Date()
-    var pace = Pace()
+    var pace = Pace(step: state.step)
     while state.step < configuration.steps {
       let figures = try step(&pace, shouldStop: shouldStop)
       let settings = configuration.schedule
       if let figures, state.step % settings.logSteps == 0 {
-        let means = pace.means(adding: figures)
-        try log?.append(step: state.step, figures: means)
-        report(.step(state.step, of: configuration.steps, figures: means))
+        try write(pace.means(adding: figures, at: state.step, of: configuration.steps))
       }
-      let isLast = state.step == configuration.steps || figures == nil || shouldStop()
-      if isLast || Date().timeIntervalSince(lastCheckpoint) > settings.checkpointMinutes * 60 {
+      let isDue = Date().timeIntervalSince(lastCheckpoint) > settings.checkpointMinutes * 60
+      let asked = try team.sum([shouldStop() ? 1 : 0, team.isFirst && isDue ? 1 : 0])
+      let isLast = state.step == configuration.steps || figures == nil || asked[0] > 0
+      if isLast || asked[1] > 0 {
         try state.write(to: folder, configuration: configuration)
         try log?.drawChart()
         report(.wrote(folder.appendingPathComponent("checkpoint-\(state.step)")))
@@ -67,55 +82,98 @@ final class TrainingRun<Task: TrainingTask> {
     return state.step == configuration.steps
   }
 
+  private func write(_ means: [String: Double]) throws {
+    try log?.append(step: state.step, figures: means.filter { $0.key != "seconds_left" })
+    report(.step(state.step, of: configuration.steps, figures: means))
+  }
+
   /// Writes the averaged parameters as a model.
   func export(to folder: URL) throws {
-    try withoutGradient { try task.export(averages: state.averagedParameters, to: folder) }
+    try withoutGradient { try task.export(averages: state.averagedParameters(), to: folder) }
   }
 
   /// Makes a step; `nil` if it was stopped before anything changed.
   private func step(_ pace: inout Pace, shouldStop: () -> Bool) throws -> [String: Double]? {
     let next = state.step + 1
-    guard let batch = try task.batch(step: next, shouldStop: shouldStop) else { return nil }
-    var random = RandomSource(
-      seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(next) << 32)
-    var (loss, figures) = try task.loss(batch, random: &random)
-    let value = loss.item()
+    guard var figures = try computed(next, shouldStop: shouldStop) else { return nil }
+    let value = figures["loss"] ?? .nan
     guard value.isFinite else {
       throw TrainingError(
         .notFinite,
         "step \(next): the loss is \(value). The last checkpoint is intact; lower learning_rate and start again."
       )
     }
-    loss.backward()
-    figures["loss"] = value
     figures["gradient_norm"] = try state.update(configuration.optimizer, of: configuration.steps)
     figures["learning_rate"] = configuration.optimizer.rate(step: next, of: configuration.steps)
     pace.add(figures)
     return figures
   }
 
+  /// Leaves the gradients of this process's share of a step, computed in as many parts as are configured, and
+  /// gives the figures of the whole step; `nil` if it was stopped before.
+  private func computed(_ step: Int, shouldStop: () -> Bool) throws -> [String: Double]? {
+    let parts = configuration.accumulate ?? 1
+    var sums: [String: Double] = [:]
+    for index in 0..<parts {
+      let part = BatchPart(index: team.rank * parts + index, count: team.size * parts)
+      guard let batch = try task.batch(step: step, part: part, shouldStop: shouldStop) else {
+        return nil
+      }
+      let share = task.share(of: batch)
+      if index == parts - 1 { reducer?.begin() }
+      if share == 0 { continue }
+      var random = RandomSource(
+        seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(step) << 32)
+      var (loss, figures) = try task.loss(batch, random: &random)
+      figures["loss"] = loss.item()
+      // Without a share of it, the loss is the whole's bit for bit.
+      if share < 1 { loss = loss * share }
+      loss.backward()
+      for (name, value) in figures { sums[name, default: 0] += share < 1 ? value * share : value }
+    }
+    guard team.size > 1 else { return sums }
+    // First, since all processes must send the same things in the same order.
+    try reducer?.finish()
+    // The first process has samples of every step, so it knows the names.
+    let names = sums.keys.sorted()
+    let values = names.map { sums[$0] ?? 0 }
+    let totals = try team.sum(values + [Double](repeating: 0, count: max(0, 16 - values.count)))
+    return Dictionary(
+      uniqueKeysWithValues: names.isEmpty
+        ? [("loss", totals[0])] : zip(names, totals).map { ($0, $1) })
+  }
+
   private func evaluate(isLast: Bool) throws {
     let settings = configuration.schedule
+    func isDue(_ steps: Int) -> Bool { steps > 0 && (isLast || state.step % steps == 0) }
+    let (measures, samples) = (isDue(settings.heldOutSteps), isDue(settings.sampleSteps))
+    guard measures || samples else { return }
     try withoutGradient {
-      if settings.heldOutSteps > 0, isLast || state.step % settings.heldOutSteps == 0 {
-        let figures = try task.heldOut(averages: state.averagedParameters)
+      let averages = try state.averagedParameters()
+      guard team.isFirst else { return }
+      if measures {
+        let figures = try task.heldOut(averages: averages)
         try log?.append(step: state.step, figures: figures)
         report(.heldOut(step: state.step, figures: figures))
       }
-      if settings.sampleSteps > 0, isLast || state.step % settings.sampleSteps == 0 {
+      if samples {
         let url = folder.appendingPathComponent("samples-\(state.step).png")
-        try task.writeSamples(averages: state.averagedParameters, to: url)
+        try task.writeSamples(averages: averages, to: url)
         report(.wrote(url))
       }
     }
   }
 }
 
-/// Means of figures between two log lines, with the speed.
+/// Means of figures between two log lines, with the speed and the time that is left.
 private struct Pace {
   private var sums: [String: (total: Double, count: Int)] = [:]
   private var start = Date()
   private var steps = 0
+  private let runStart = Date()
+  private let firstStep: Int
+
+  init(step: Int) { firstStep = step }
 
   mutating func add(_ figures: [String: Double]) {
     steps += 1
@@ -125,11 +183,16 @@ private struct Pace {
     }
   }
 
-  mutating func means(adding last: [String: Double]) -> [String: Double] {
+  mutating func means(
+    adding last: [String: Double], at step: Int, of count: Int
+  ) -> [String: Double] {
     var means = sums.mapValues { $0.total / Double($0.count) }
     means["learning_rate"] = last["learning_rate"]
     means["seconds_per_step"] = Date().timeIntervalSince(start) / Double(max(1, steps))
-    self = Pace()
+    // Over the whole run, since buckets differ, and with the samples and checkpoints between.
+    let perStep = Date().timeIntervalSince(runStart) / Double(max(1, step - firstStep))
+    means["seconds_left"] = perStep * Double(count - step)
+    (sums, start, steps) = ([:], Date(), 0)
     return means
   }
 }

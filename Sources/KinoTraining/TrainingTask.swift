@@ -9,20 +9,33 @@ protocol TrainingTask {
   /// Every trained parameter with its checkpoint key.
   var parameters: [(key: String, value: Tensor)] { get }
 
+  /// What is probably not what was wanted, told when the run starts.
+  var warnings: [String] { get }
+
+  /// The parameters from those whose gradients the backward pass makes last, to those that it makes first.
+  var gradientOrder: [Tensor] { get }
+
   /// Whether a parameter maps features to features; tables and the last layer do not.
   func isMatrix(_ key: String) -> Bool
 
   /// What a parameter's rate is of the others', above 0.
   func rateFactor(_ key: String) -> Double
 
+  /// Whether a batch can be computed in parts whose losses add up to that of the whole.
+  var canSplit: Bool { get }
+
   /// Makes the data of a step, from the step alone, so that a resumed run sees what it would have.
   ///
   /// - Parameters:
   ///   - step: From 1.
+  ///   - part: Which of the step's samples; the whole unless ``canSplit``.
   ///   - shouldStop: Asked between the parts of work that takes long.
   /// - Returns: The data; `nil` if it was stopped.
   /// - Throws: What stops the run.
-  func batch(step: Int, shouldStop: () -> Bool) throws -> Batch?
+  func batch(step: Int, part: BatchPart, shouldStop: () -> Bool) throws -> Batch?
+
+  /// A batch's share of the step's samples, in `0...1`; of an empty one no loss is asked for.
+  func share(of batch: Batch) -> Double
 
   /// The loss to minimise, a single number, and figures to log beside it.
   ///
@@ -51,4 +64,8 @@ protocol TrainingTask {
 
 extension TrainingTask {
   func rateFactor(_ key: String) -> Double { 1 }
+  var warnings: [String] { [] }
+  var canSplit: Bool { false }
+  var gradientOrder: [Tensor] { parameters.map(\.value) }
+  func share(of batch: Batch) -> Double { 1 }
 }

@@ -9,6 +9,10 @@ extension TrainingConfiguration {
     /// A model folder whose transformer, text encoder and tokenizer, of these sizes, training starts
     /// from; `nil` starts anew.
     public var start: String?
+    /// Trains adapters beside the start model's weights, which stay; `nil` trains the networks.
+    public var lora: LoRA?
+    /// Whether the start model's text encoder stays as it is, as it does beside adapters; `nil`: it learns.
+    public var freezesText: Bool?
     /// Attention heads.
     public var heads: Int
     /// Channels per head; even.
@@ -43,6 +47,16 @@ extension TrainingConfiguration {
     public var truth: Truth?
     /// What the finished model offers when not told otherwise.
     public var defaults: Defaults
+
+    /// Adapters of low rank (arXiv:2106.09685).
+    public struct LoRA: Codable, Hashable, Sendable {
+      /// Rows of the smaller matrices, in `1...1024`.
+      public var rank: Int
+      /// The change is multiplied by alpha over the rank.
+      public var alpha: Double
+      /// Layers that get an adapter, by the end of their names, such as `to_q` or `ffn.net.2`.
+      public var targets: [String]
+    }
 
     /// A loss on what the renderer knows of each token: outlines, normals, shapes, colours, finishes and
     /// motion are predicted from the tokens after a block.
@@ -129,7 +143,8 @@ extension TrainingConfiguration {
 
     enum CodingKeys: String, CodingKey {
       case autoencoder, start, heads, layers, patch, recompute, text, latents, russian, truth
-      case defaults
+      case defaults, lora
+      case freezesText = "frozen_text"
       case objectWeight = "object_weight"
       case motionWeight = "motion_weight"
       case headWidth = "head_width"

@@ -8,9 +8,14 @@ struct TruthBatch {
   let values: Tensor
   /// `[B, 1, 1]`: 1 where the truth is known, else 0.
   let isKnown: Tensor
+  /// The share of samples whose truth is known, in the whole batch that these are a part of.
+  let knownShare: Double
 
-  /// Joins the truth of samples, each frame by frame; `nil` is a sample without.
-  init(_ truths: [[SceneTruth]?]) {
+  /// Joins the truth of samples, each frame by frame; `nil` is a sample without. Without a share, it is that
+  /// of these samples.
+  init(_ truths: [[SceneTruth]?], knownShare: Double? = nil) {
+    self.knownShare =
+      knownShare ?? Double(truths.count { $0 != nil }) / Double(max(1, truths.count))
     let known = truths.map { $0?.flatMap(\.values) }
     let length = known.lazy.compactMap(\.self).first?.count ?? SceneTruth.width
     let all = known.flatMap { $0 ?? [Float](repeating: 0, count: length) }
@@ -60,8 +65,7 @@ struct TruthHead {
     let hidden = first(even.cast(to: computeType)).geluTanh()
     let target = (truth.values * scales).moved(to: tokens.device)
     let errors = (second(hidden).cast(to: .float32) - target).squared()
-    let share = truth.isKnown.sum().item() / Double(truth.isKnown.count)
-    return (errors * truth.isKnown.moved(to: tokens.device)).mean() / max(share, 1e-6)
+    return (errors * truth.isKnown.moved(to: tokens.device)).mean() / max(truth.knownShare, 1e-6)
   }
 
   /// `[SceneTruth.width]`.

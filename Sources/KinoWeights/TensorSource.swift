@@ -30,7 +30,10 @@ struct TensorSource: Sendable {
   }
 
   /// Whether the tensor is computed, so that its pages are not needed afterwards.
-  var isComputed: Bool { stored.type.isPacked || scale != nil || !patches.isEmpty }
+  var isComputed: Bool { isUnpacked || !patches.isEmpty }
+
+  /// Whether the file holds it in another form than numbers of its own.
+  var isUnpacked: Bool { stored.type.isPacked || scale != nil }
 
   /// Makes the tensor.
   func tensor(in files: [WeightFile]) throws(WeightsError) -> Tensor {

@@ -54,19 +54,19 @@ extension WeightSet {
   func converted(to precision: WeightPrecision?) throws(WeightsError) -> [StoredTensor] {
     var result: [StoredTensor] = []
     for tensor in tensors {
-      let isComputed = try source(of: tensor.name).isComputed
-      let type = Self.type(of: tensor, isComputed: isComputed, precision: precision)
+      let type = Self.type(
+        of: tensor, isUnpacked: try source(of: tensor.name).isUnpacked, precision: precision)
       result.append(StoredTensor(name: tensor.name, type: type, shape: tensor.shape))
     }
     return result
   }
 
   private static func type(
-    of tensor: StoredTensor, isComputed: Bool, precision: WeightPrecision?
+    of tensor: StoredTensor, isUnpacked: Bool, precision: WeightPrecision?
   ) -> StoredType {
-    guard tensor.type.dtype.isFloatingPoint || isComputed else { return tensor.type }
+    guard tensor.type.dtype.isFloatingPoint || isUnpacked else { return tensor.type }
     if precision == .f32 { return .float32 }
-    let own = isComputed ? StoredType.float32 : tensor.type
+    let own = isUnpacked ? StoredType.float32 : tensor.type
     guard tensor.name.hasSuffix(".weight"), tensor.shape.count >= 2 else { return own }
     switch precision {
     case .f16: return .float16
@@ -74,7 +74,7 @@ extension WeightSet {
     case .q80:
       let length = StoredType.q80.blockLength
       return tensor.shape.count == 2 && tensor.shape[1].isMultiple(of: length) ? .q80 : own
-    case .f32, nil: return isComputed ? .bfloat16 : own
+    case .f32, nil: return isUnpacked ? .bfloat16 : own
     }
   }
 

@@ -23,36 +23,37 @@ extension WeightSet {
   ///   - device: Where parameters go; on the CPU they stay in the file's pages.
   ///   - isTrainable: Whether parameters are float32 copies that collect gradients.
   ///   - productWeights: How layers that allow it keep their weights; other than plain on the CPU alone.
+  ///   - adapters: Low-rank pairs beside linear layers, which these weights do not hold.
   ///   - build: Makes the network from the scope it is given.
   /// - Returns: What `build` made.
   /// - Throws: ``WeightsError``: `keyMismatch` lists missing, unused and mis-shaped keys together.
   public func load<Network>(
     keys: KeyMap? = nil, aliases: [String: String] = [:], computeType: DType? = nil,
     device: Device = .cpu, isTrainable: Bool = false, productWeights: ProductWeights = .plain,
-    _ build: (ParameterScope) throws -> Network
+    adapters: LowRankAdapters? = nil, _ build: (ParameterScope) throws -> Network
   ) throws -> Network {
     try loadWithParameters(
       keys: keys, aliases: aliases, computeType: computeType, device: device,
-      isTrainable: isTrainable, productWeights: productWeights, build
+      isTrainable: isTrainable, productWeights: productWeights, adapters: adapters, build
     ).network
   }
 
-  /// Builds a network as ``load(keys:aliases:computeType:device:isTrainable:productWeights:_:)`` does, and lists its
+  /// Builds a network as ``load(keys:aliases:computeType:device:isTrainable:productWeights:adapters:_:)`` does, and lists its
   /// parameters.
   ///
   /// The list is in the order the network asked for them, for optimisers and checkpoints.
   ///
-  /// - Throws: ``WeightsError``, as ``load(keys:aliases:computeType:device:isTrainable:productWeights:_:)``.
+  /// - Throws: ``WeightsError``, as ``load(keys:aliases:computeType:device:isTrainable:productWeights:adapters:_:)``.
   public func loadWithParameters<Network>(
     keys: KeyMap? = nil, aliases: [String: String] = [:], computeType: DType? = nil,
     device: Device = .cpu, isTrainable: Bool = false, productWeights: ProductWeights = .plain,
-    _ build: (ParameterScope) throws -> Network
+    adapters: LowRankAdapters? = nil, _ build: (ParameterScope) throws -> Network
   ) throws -> (network: Network, parameters: [(key: String, value: Tensor)]) {
     let names = try storedNames(keys: keys, aliases: aliases)
     let failure = FirstFailure()
     let registry = ParameterRegistry(
       names: Set(names.keys), computeType: computeType, isTrainable: isTrainable,
-      productWeights: productWeights,
+      productWeights: productWeights, adapters: adapters,
       lookup: { key in
         guard let name = names[key] else { return nil }
         return failure.catching { () throws(WeightsError) in

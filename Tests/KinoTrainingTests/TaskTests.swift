@@ -9,7 +9,7 @@ import Testing
 @testable import KinoTraining
 
 /// Tiny runs of the real tasks, as YAML in the way a user writes them.
-private struct TinyRuns {
+struct TinyRuns {
   let folder: URL
 
   private func text(_ name: String, steps: Int, _ model: String, picture: String = "") -> String {
@@ -73,12 +73,12 @@ private struct TinyRuns {
 
   /// Runs to a step and gives the loss of every step.
   @discardableResult
-  func run(_ configuration: TrainingConfiguration, stoppingAt stop: Int? = nil) throws -> [Int:
-    Double]
-  {
+  func run(
+    _ configuration: TrainingConfiguration, group: ProcessGroup? = nil, stoppingAt stop: Int? = nil
+  ) throws -> [Int: Double] {
     var losses: [Int: Double] = [:]
     var steps = 0
-    let trainer = try Trainer(configuration) { event in
+    let trainer = try Trainer(configuration, group: group) { event in
       if case .step(let step, _, let figures) = event { losses[step] = figures["loss"] }
     }
     try trainer.run {
@@ -95,7 +95,7 @@ private struct TinyRuns {
   }
 }
 
-private func withRuns(_ body: (TinyRuns) throws -> Void) throws {
+func withRuns(_ body: (TinyRuns) throws -> Void) throws {
   let folder = try TemporaryFolder()
   try withExtendedLifetime(folder) { try body(TinyRuns(folder: folder.url)) }
 }
@@ -252,7 +252,7 @@ struct TaskTests {
         runs.transformer(
           "tr", steps: 9, more: "truth: {weight: 0.3, block: 1, until: 1}", picture: ", window: 32")
       )
-      let batches = try (1...24).compactMap { try task.batch(step: $0) { false } }
+      let batches = try (1...24).compactMap { try task.batch(step: $0, part: .whole) { false } }
       let pictures = batches.filter { $0.latents.size(2) == 1 }
       #expect(!pictures.isEmpty && pictures.count < batches.count)
       for batch in pictures {
@@ -344,7 +344,7 @@ struct TaskTests {
         contentsOf: configuration.outputFolder.appendingPathComponent("tokenizer/spiece.model").path
       )
       func captions(_ step: Int) throws -> [String] {
-        try #require(try task.batch(step: step) { false }).captions
+        try #require(try task.batch(step: step, part: .whole) { false }).captions
       }
       let lengths = try (1...4).map { step in
         try captions(step).map { try tokenizer.encode($0).count }
@@ -355,7 +355,7 @@ struct TaskTests {
       #expect(try captions(3) == captions(3))
       // Encoding clips takes long, so it can be stopped between them.
       let fresh = try TransformerTask(try runs.transformer("stopped", steps: 1))
-      #expect(try fresh.batch(step: 1) { true } == nil)
+      #expect(try fresh.batch(step: 1, part: .whole) { true } == nil)
     }
   }
 

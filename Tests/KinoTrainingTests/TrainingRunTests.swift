@@ -21,7 +21,7 @@ private struct LineTask: TrainingTask {
 
   func isMatrix(_ key: String) -> Bool { false }
 
-  func batch(step: Int, shouldStop: () -> Bool = { false }) -> Tensor? {
+  func batch(step: Int, part: BatchPart = .whole, shouldStop: () -> Bool = { false }) -> Tensor? {
     if step == isStoppedAt { return nil }
     var random = RandomSource(seed: 3, drawCount: UInt64(step))
     return random.uniform([16])

@@ -1,4 +1,5 @@
 public import Foundation
+internal import KinoModels
 public import KinoWeights
 
 /// Converts weights of any form that Kino reads to safetensors under the names of diffusers, or to GGUF.
@@ -13,11 +14,16 @@ public struct WeightConversion: Sendable {
   public var precision: WeightPrecision?
   /// Whether a file or folder at the place of the output is replaced.
   public var isReplacing: Bool
+  /// Adapters to merge into the transformer, in order.
+  public var loras: [LoRAFile]
 
   /// Describes a conversion.
-  public init(precision: WeightPrecision? = nil, isReplacing: Bool = false) {
+  public init(
+    precision: WeightPrecision? = nil, isReplacing: Bool = false, loras: [LoRAFile] = []
+  ) {
     self.precision = precision
     self.isReplacing = isReplacing
+    self.loras = loras
   }
 
   /// Converts one network, or a model's folder.
@@ -30,7 +36,7 @@ public struct WeightConversion: Sendable {
   ///   - output: The file, GGUF if its name ends in `.gguf`; for a model its folder.
   /// - Returns: What was converted, in words.
   /// - Throws: ``StudioError`` if the output exists or can't be of this form, `ModelError` if Kino does not
-  ///   know the network, `WeightsError` if reading, writing or the check fails.
+  ///   know the network or an adapter is for another one, `WeightsError` if reading, writing or the check fails.
   @discardableResult
   public func convert(_ input: URL, to output: URL) throws -> String {
     guard isReplacing || !FileManager.default.fileExists(atPath: output.path) else {
@@ -75,13 +81,34 @@ public struct WeightConversion: Sendable {
         """)
     }
     if isGGUF {
+      guard loras.isEmpty else {
+        throw StudioError(
+          .invalidSetting,
+          "A LoRA is merged into safetensors; merge it first, then convert the result to .gguf.")
+      }
       try network.ggufWeights().convert(
         to: output, precision: precision ?? .q80,
         metadata: ["general.architecture": network.architecture])
     } else {
-      try network.weights.convert(to: output, precision: precision, metadata: ["format": "pt"])
+      try merged(network.weights)
+        .convert(to: output, precision: precision, metadata: ["format": "pt"])
     }
     return "\(network.name), \(network.weights.tensors.count) tensors"
+  }
+
+  /// Weights with the adapters added, each weight when it is asked for.
+  private func merged(
+    _ weights: WeightSet, expert: CheckpointForm.Expert? = nil
+  ) throws -> WeightSet {
+    try loras.reduce(weights) { weights, file in
+      guard file.weight.isFinite else {
+        throw StudioError(
+          .invalidSetting, "\(file.url.path): the weight is \(file.weight); use a finite number.")
+      }
+      return try LoRA(at: file.url).merged(
+        into: weights, strength: file.weight, expert: expert
+      ).weights
+    }
   }
 
   // MARK: - Models
@@ -107,7 +134,14 @@ public struct WeightConversion: Sendable {
           throw StudioError(
             .unsupported, "\(source.path): expected one network, found \(networks.count).")
         }
-        try network.weights.convert(toFolder: target, stem: stem, precision: precision)
+        let adapted =
+          switch component {
+          case "transformer": try merged(network.weights)
+          case "transformer_2": try merged(network.weights, expert: .lowNoise)
+          default: network.weights
+          }
+        try adapted
+          .convert(toFolder: target, stem: stem, precision: precision)
       }
     }
     return "model of \(components.joined(separator: ", "))"

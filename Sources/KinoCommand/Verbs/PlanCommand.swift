@@ -4,7 +4,7 @@ import Kino
 struct PlanCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan", abstract: "Print tokens, memory and time of a verb, before any work.",
-    subcommands: Verbs.plans)
+    subcommands: Verbs.plans + [PlanTrain.self])
 }
 
 /// The plan of any verb, with the verb's own arguments.

@@ -182,7 +182,11 @@ public struct DiffusionTransformer: Sendable {
             x, time: time, memory: memory, image: image, textBias: text.bias, rotary: table,
             computeType: computeType)
         }
-        let inputs = [x, time.projection, memory.keys, memory.values]
+        // Only what is a function of recorded inputs is run again. Where the block's own parameters alone
+        // learn, as adapters on frozen weights, its input must be recorded for their sake.
+        let others = [time.projection, memory.keys, memory.values]
+        let inputs =
+          [([x] + others).contains(where: \.requiresGradient) ? x : x.requiringGradient()] + others
         return recomputed(inputs + (image.map { [$0.keys, $0.values] } ?? [])) {
           [block = blocks[index]] in
           block(

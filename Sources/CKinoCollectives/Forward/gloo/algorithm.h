@@ -1,0 +1,2 @@
+// Stands in for a header that LibTorch does not ship; nothing of it is used.
+#pragma once

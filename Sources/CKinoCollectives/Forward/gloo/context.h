@@ -1,0 +1,10 @@
+// Stands in for a header that LibTorch does not ship.
+#pragma once
+#include <chrono>
+
+namespace gloo {
+class Context {
+ public:
+  void setTimeout(std::chrono::milliseconds timeout);
+};
+}  // namespace gloo

@@ -1,0 +1,92 @@
+internal import Foundation
+internal import Kino
+internal import KinoModels
+internal import KinoNN
+internal import KinoTensor
+internal import KinoWeights
+
+/// A model that training starts from: any that Kino loads.
+struct StartModel {
+  let model: Model
+  let family: WanFamily
+
+  /// Opens a model by its folder or its name.
+  ///
+  /// - Throws: Errors of the model, naming the file at fault.
+  init(_ text: String) throws {
+    model = try Model(ModelSource(text))
+    family = try model.wan()
+  }
+
+  /// The folder of its autoencoder.
+  var autoencoderFolder: URL { model.folder.url.appendingPathComponent("vae") }
+
+  /// The file of its tokenizer.
+  var tokenizer: URL { model.folder.url.appendingPathComponent("tokenizer/spiece.model") }
+
+  func loadTextEncoder(_ computeType: DType, _ device: Device) throws -> UMT5Encoder {
+    try family.weights.textEncoder.load(
+      aliases: Self.aliases, computeType: computeType, device: device
+    ) { UMT5Encoder($0, configuration: family.textEncoder) }
+  }
+
+  /// Copies that learn.
+  func trainable(on device: Device) throws -> (
+    transformer: (network: DiffusionTransformer, parameters: [(key: String, value: Tensor)]),
+    text: (network: UMT5Encoder, parameters: [(key: String, value: Tensor)])
+  ) {
+    (
+      try trainableTransformer(on: device),
+      try family.weights.textEncoder.loadWithParameters(
+        aliases: Self.aliases, device: device, isTrainable: true
+      ) { UMT5Encoder($0, configuration: family.textEncoder) }
+    )
+  }
+
+  /// A copy of the transformer that learns.
+  func trainableTransformer(on device: Device) throws -> (
+    network: DiffusionTransformer, parameters: [(key: String, value: Tensor)]
+  ) {
+    try family.weights.transformer.loadWithParameters(device: device, isTrainable: true) {
+      DiffusionTransformer($0, configuration: family.transformer)
+    }
+  }
+
+  /// The transformer as it is, in the type of products, with adapters that learn.
+  func adapted(
+    by adapters: LowRankAdapters, _ computeType: DType, on device: Device
+  ) throws -> (network: DiffusionTransformer, parameters: [(key: String, value: Tensor)]) {
+    let loaded = try family.weights.transformer.loadWithParameters(
+      computeType: computeType, device: device, adapters: adapters
+    ) { DiffusionTransformer($0, configuration: family.transformer) }
+    if let target = adapters.unusedTargets.first {
+      throw TrainingError(
+        .invalidConfiguration,
+        "lora.targets: no layer of \(model.name) is named \(target.prefix(60)); use to_q, to_k, to_v, to_out.0, ffn.net.0.proj or ffn.net.2."
+      )
+    }
+    return loaded
+  }
+
+  private static let aliases = ["shared.weight": "encoder.embed_tokens.weight"]
+
+  /// Throws unless sizes that a configuration gives are the model's.
+  func requireSizes(_ settings: TrainingConfiguration.TransformerSettings) throws {
+    let (own, text) = (family.transformer, family.textEncoder)
+    let pairs = [
+      ("heads", settings.heads, own.headCount),
+      ("head_width", settings.headWidth, own.headDimension),
+      ("layers", settings.layers, own.layerCount),
+      ("feed_forward_width", settings.feedForwardWidth, own.feedForwardWidth),
+      ("patch", settings.patch ?? 2, own.patchSize[1]),
+      ("text.width", settings.text.width, text.width),
+      ("text.layers", settings.text.layers, text.layerCount),
+    ]
+    for (name, found, expected) in pairs where found != expected {
+      throw TrainingError(
+        .invalidConfiguration,
+        "transformer.\(name) is \(found), that of \(model.name) is \(expected); leave the setting out to take the model's."
+      )
+    }
+  }
+}
