@@ -15,14 +15,20 @@ struct StartModel {
   /// - Throws: Errors of the model, naming the file at fault.
   init(_ text: String) throws {
     model = try Model(ModelSource(text))
+    guard model.parts.index != nil else {
+      throw TrainingError(
+        .invalidConfiguration,
+        "transformer.start: \(text.prefix(200)) is no folder with model_index.json; put its parts into one, in diffusers' layout."
+      )
+    }
     family = try model.wan()
   }
 
   /// The folder of its autoencoder.
-  var autoencoderFolder: URL { model.folder.url.appendingPathComponent("vae") }
+  var autoencoderFolder: URL { model.url.appendingPathComponent("vae") }
 
   /// The file of its tokenizer.
-  var tokenizer: URL { model.folder.url.appendingPathComponent("tokenizer/spiece.model") }
+  var tokenizer: URL { model.url.appendingPathComponent("tokenizer/spiece.model") }
 
   func loadTextEncoder(_ computeType: DType, _ device: Device) throws -> UMT5Encoder {
     try family.weights.textEncoder.load(
