@@ -73,7 +73,9 @@ public actor Training {
       try group.barrier()
       return isDone
     } catch let error as TensorError where error.code == .disconnected {
-      throw TrainingError.lostProcess("\(error)")
+      // The engine's own words name files of its makers.
+      throw TrainingError.lostProcess(
+        "\(error.operation): the other processes can't be reached.")
     }
   }
 

@@ -108,6 +108,7 @@ extension TransformerTask {
   /// - Parameters:
   ///   - bucket: The bucket.
   ///   - update: Moves the parameters, and forgets the gradients.
+  /// - Returns: What they took.
   /// - Throws: Errors of the task.
   func trial(
     _ bucket: TrainingConfiguration.Bucket, update: () throws -> Void

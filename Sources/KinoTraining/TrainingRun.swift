@@ -68,8 +68,11 @@ final class TrainingRun<Task: TrainingTask> {
         try write(pace.means(adding: figures, at: state.step, of: configuration.steps))
       }
       let isDue = Date().timeIntervalSince(lastCheckpoint) > settings.checkpointMinutes * 60
-      let asked = try team.sum([shouldStop() ? 1 : 0, team.isFirst && isDue ? 1 : 0])
-      let isLast = state.step == configuration.steps || figures == nil || asked[0] > 0
+      let isAtEnd = state.step == configuration.steps || figures == nil
+      let asked = try team.sum([
+        !isAtEnd && shouldStop() ? 1 : 0, team.isFirst && isDue ? 1 : 0,
+      ])
+      let isLast = isAtEnd || asked[0] > 0
       if isLast || asked[1] > 0 {
         try state.write(to: folder, configuration: configuration)
         try log?.drawChart()

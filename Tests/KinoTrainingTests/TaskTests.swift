@@ -83,7 +83,8 @@ struct TinyRuns {
     }
     try trainer.run {
       steps += 1
-      return steps == stop
+      // Also asked while clips are encoded; the first process of several knows the steps.
+      return group == nil ? steps == stop : losses.count == stop
     }
     return losses
   }
