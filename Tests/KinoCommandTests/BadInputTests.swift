@@ -224,4 +224,22 @@ import Testing
     #expect(outcome.status == 0, "\(outcome.errors.suffix(400))")
     #expect(try kino.files == ["p-large.png", "p.png"])
   }
+
+  @Test(arguments: [
+    (["WORLD_SIZE": "two"], "WORLD_SIZE is \"two\""),
+    (["WORLD_SIZE": "2"], "RANK is not set"),
+    (["WORLD_SIZE": "2", "RANK": "2"], "RANK is \"2\", expected a number in 0...1"),
+    (["WORLD_SIZE": "2", "RANK": "0"], "MASTER_ADDR or MASTER_PORT is not set"),
+    (
+      ["WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "x"],
+      "MASTER_PORT is \"x\""
+    ),
+  ])
+  func `A process that is told its place wrongly says which variable is at fault`(
+    variables: [String: String], expected: String
+  ) async throws {
+    let outcome = try await KinoProgram().run(
+      ["train", "run.yaml"], environment: variables.merging(["GOMP_SPINCOUNT": "1000"]) { $1 })
+    #expect(outcome.status == 2 && outcome.errors.contains(expected))
+  }
 }
