@@ -15,12 +15,17 @@ package final class LoopbackServer: Sendable {
 
   package let port: UInt16
   private let listener: Int32
-  private let received = Mutex<[String]>([])
-  private let isOpen = Mutex(true)
+  private let state = State()
+
+  /// What the server shares with its thread, which may outlive it.
+  private final class State: Sendable {
+    let received = Mutex<[String]>([])
+    let isOpen = Mutex(true)
+  }
 
   package var url: String { "http://127.0.0.1:\(port)/v1" }
   /// Requests so far, each as it came.
-  package var requests: [String] { received.withLock { $0 } }
+  package var requests: [String] { state.received.withLock { $0 } }
 
   struct SocketError: Error {}
 
@@ -54,13 +59,15 @@ package final class LoopbackServer: Sendable {
     guard status else { throw SocketError() }
     self.listener = listener
     port = UInt16(bigEndian: address.sin_port)
-    let thread = Thread { [weak self] in
-      while true {
+    let thread = Thread { [state] in
+      while state.isOpen.withLock({ $0 }) {
         let connection = accept(listener, nil, nil)
-        guard connection >= 0, let self, self.isOpen.withLock({ $0 }) else { break }
-        self.serve(connection, answer)
+        if connection < 0 { break }
+        Self.serve(connection, answer, state)
         _ = close(connection)
       }
+      // Nobody else closes it: its number may soon be another server's.
+      _ = close(listener)
     }
     thread.start()
   }
@@ -75,20 +82,24 @@ package final class LoopbackServer: Sendable {
   }
 
   deinit {
-    isOpen.withLock { $0 = false }
-    _ = shutdown(listener, Int32(SHUT_RDWR))
-    _ = close(listener)
+    // Under the lock, so that the thread closes it only afterwards.
+    state.isOpen.withLock { isOpen in
+      isOpen = false
+      _ = shutdown(listener, Int32(SHUT_RDWR))
+    }
   }
 
-  private func serve(_ connection: Int32, _ answer: (String) -> [Part]) {
-    let request = Self.request(from: connection)
-    received.withLock { $0.append(request) }
+  private static func serve(
+    _ connection: Int32, _ answer: (String) -> [Part], _ state: State
+  ) {
+    let request = request(from: connection)
+    state.received.withLock { $0.append(request) }
     for part in answer(request) {
       switch part {
-      case .text(let text): _ = Self.write(Array(text.utf8), to: connection)
-      case .bytes(let bytes): _ = Self.write(bytes, to: connection)
+      case .text(let text): _ = write(Array(text.utf8), to: connection)
+      case .bytes(let bytes): _ = write(bytes, to: connection)
       case .forever(let bytes, let pause):
-        while Self.write(bytes, to: connection) { usleep(UInt32(pause * 1e6)) }
+        while write(bytes, to: connection) { usleep(UInt32(pause * 1e6)) }
       case .silence:
         var byte: UInt8 = 0
         while recv(connection, &byte, 1, 0) > 0 {}

@@ -28,7 +28,9 @@ import Testing
     let server = try LoopbackServer(answering: parts)
     let expander = try ChatExpander(
       ChatSettings(url: server.url, model: "toy", timeout: timeout), environment: [:])
-    return await expander.expand("red ball", seed: 3)
+    let result = await expander.expand("red ball", seed: 3)
+    // A server that nobody holds ends.
+    return withExtendedLifetime(server) { result }
   }
 
   @Test func `A description comes from the endpoint, which is asked as its interface says`()
