@@ -81,7 +81,7 @@ struct PartOptions: ParsableArguments {
 
   var files: ModelFiles {
     func file(_ path: String?) -> URL? {
-      path.map { URL(fileURLWithPath: NSString(string: $0).expandingTildeInPath) }
+      path.map { URL(fileURLWithPath: $0.expandingTilde) }
     }
     var files = ModelFiles()
     files.autoencoder = file(vae)

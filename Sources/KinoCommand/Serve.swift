@@ -88,7 +88,7 @@ extension Logger.Level: @retroactive ExpressibleByArgument {}
 /// Where a server keeps what it has.
 enum ServerFolder {
   static func url(_ path: String?) -> URL {
-    path.map { URL(fileURLWithPath: NSString(string: $0).expandingTildeInPath) }
+    path.map { URL(fileURLWithPath: $0.expandingTilde) }
       ?? ServerConfiguration.defaultFolder
   }
 }

@@ -117,32 +117,3 @@ public struct Benchmark {
     return (ContinuousClock.now - start).inSeconds
   }
 }
-
-extension Duration {
-  fileprivate var inSeconds: Double {
-    Double(components.seconds) + Double(components.attoseconds) * 1e-18
-  }
-}
-
-/// The most memory that this program has held.
-enum PeakMemory {
-  /// Forgets the past where the system can, on Linux; elsewhere the peak is that of the whole run.
-  static func reset() {
-    #if os(Linux)
-      try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
-    #endif
-  }
-
-  /// In bytes.
-  static var bytes: Int {
-    #if os(Linux)
-      let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-      let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
-      return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
-    #else
-      var usage = rusage()
-      getrusage(RUSAGE_SELF, &usage)
-      return Int(usage.ru_maxrss)
-    #endif
-  }
-}

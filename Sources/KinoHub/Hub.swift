@@ -54,7 +54,7 @@ public struct Hub: Sendable {
         "'\(name.prefix(200))' is no repository; use OWNER/NAME, or OWNER/NAME:FILE.")
     }
     let path = "/api/models/\(name)/revision/\(Self.escaped(revision, slash: false))?blobs=true"
-    return try await withClient { client in
+    return try await HTTPClient.withHTTPClient(configuration: configuration) { client in
       let response: HTTPClientResponse
       do { response = try await answer(to: endpoint + path, by: client) } catch is Unreachable {
         throw HubError(
@@ -94,7 +94,7 @@ public struct Hub: Sendable {
   ) async throws -> URL {
     let folder = HubFolder(repository, in: cache)
     try folder.prepare(bytes: files.reduce(0) { $0 + folder.missing($1) })
-    return try await withClient { client in
+    return try await HTTPClient.withHTTPClient(configuration: configuration) { client in
       var done = 0
       for file in files {
         try Task.checkCancellation()
@@ -251,19 +251,9 @@ public struct Hub: Sendable {
     return path.addingPercentEncoding(withAllowedCharacters: allowed) ?? path
   }
 
-  private func withClient<Value>(
-    _ body: (HTTPClient) async throws -> Value
-  ) async throws -> Value {
+  private var configuration: HTTPClient.Configuration {
     var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
     configuration.timeout = .init(connect: .seconds(20), read: .seconds(patienceSeconds))
-    let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    do {
-      let value = try await body(client)
-      try await client.shutdown()
-      return value
-    } catch {
-      try? await client.shutdown()
-      throw error
-    }
+    return configuration
   }
 }

@@ -34,7 +34,11 @@ package final class AtomicFile {
   }
 
   /// Removes temporary files whose programs are gone.
-  private static func removeAbandoned(in folder: String) {
+  ///
+  /// - Parameters:
+  ///   - folder: Where to look; not in folders in it.
+  ///   - seconds: The least age: a new one may not have its lock yet, if others write here too.
+  package static func removeAbandoned(in folder: String, age seconds: Int = 61) {
     for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     where name.hasPrefix(".kino-") && name.hasSuffix(".partial") {
       let path = (folder as NSString).appendingPathComponent(name)
@@ -42,8 +46,7 @@ package final class AtomicFile {
       guard descriptor >= 0 else { continue }
       defer { close(descriptor) }
       var status = stat()
-      // A new one may not have its lock yet.
-      guard fstat(descriptor, &status) == 0, time(nil) - status.modified > 60,
+      guard fstat(descriptor, &status) == 0, time(nil) - status.modified >= seconds,
         flock(descriptor, LOCK_EX | LOCK_NB) == 0
       else { continue }
       unlink(path)

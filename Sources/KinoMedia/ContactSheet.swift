@@ -92,19 +92,19 @@ extension Clip {
   /// - Parameters:
   ///   - path: The file.
   ///   - count: How many; fewer if the file has fewer.
-  ///   - frameCount: Frames of the file.
-  ///   - size: Their size; `nil` is the file's own.
+  ///   - frameCount: Frames of the file, or of the part that is read.
+  ///   - options: Which part, and at what size and rate.
   /// - Returns: The frames, at the file's rate.
   /// - Throws: ``MediaError`` as ``ClipReader`` does.
   package static func highlights(
-    of path: String, count: Int, frameCount: Int, size: FrameSize? = nil
+    of path: String, count: Int, frameCount: Int, _ options: ReadOptions = ReadOptions()
   ) throws -> Clip {
-    let reader = try ClipReader(path: path)
+    let reader = try ClipReader(path: path, options: options)
     let wanted = Set((0..<count).map { ContactSheet.index($0, of: count, in: frameCount) })
     var frames: [Frame] = []
     var index = 0
     while frames.count < wanted.count, let frame = try reader.next() {
-      if wanted.contains(index) { frames.append(try frame.resized(to: size ?? frame.size)) }
+      if wanted.contains(index) { frames.append(frame) }
       index += 1
     }
     guard !frames.isEmpty else {

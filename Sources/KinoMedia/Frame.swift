@@ -31,6 +31,13 @@ public struct FrameSize: Hashable, Sendable, CustomStringConvertible {
   /// The size as `WIDTHxHEIGHT`.
   public var description: String { "\(width)x\(height)" }
 
+  /// The size of the same shape whose longer side has at most so many pixels.
+  package func reduced(toLongerSide longest: Int) -> FrameSize {
+    let scale = min(1, Double(longest) / Double(max(width, height)))
+    func side(_ length: Int) -> Int { max(1, Int((Double(length) * scale).rounded())) }
+    return FrameSize(width: side(width), height: side(height))
+  }
+
   var pixelCount: Int { width * height }
   var transposed: FrameSize { FrameSize(width: height, height: width) }
 }

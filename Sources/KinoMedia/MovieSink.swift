@@ -27,7 +27,7 @@ final class MovieSink: FrameSink {
     options: WriteOptions
   ) throws {
     self.file = file
-    self.size = FrameSize(width: size.width + size.width % 2, height: size.height + size.height % 2)
+    self.size = format.size(for: size)
     layout = .video709(self.size)
     isExtended = self.size != size
     self.rate = rate.rational

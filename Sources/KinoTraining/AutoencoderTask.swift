@@ -34,7 +34,7 @@ struct AutoencoderTask: TrainingTask {
     registry = ParameterRegistry(seed: configuration.seed, device: device)
     autoencoder = VideoAutoencoder(registry.root, configuration: settings.model)
     if let start = settings.start {
-      let folder = URL(fileURLWithPath: NSString(string: start).expandingTildeInPath)
+      let folder = URL(fileURLWithPath: start.expandingTilde)
       try AutoencoderStart(folder: folder).copy(into: registry.parameters, of: settings.model)
     } else {
       Self.quieten(registry, channels: settings.latentChannels)
@@ -216,7 +216,7 @@ struct AutoencoderTask: TrainingTask {
   /// The statistics of latents that a frozen encoder still makes.
   private func keptStatistics() throws -> ([Double], [Double])? {
     guard settings.freezesEncoder == true, let start = settings.start else { return nil }
-    let folder = URL(fileURLWithPath: NSString(string: start).expandingTildeInPath)
+    let folder = URL(fileURLWithPath: start.expandingTilde)
     let configuration = try ConfigurationFile.read(
       VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
     return (configuration.latentMean, configuration.latentStandardDeviation)

@@ -21,11 +21,6 @@ struct CaptionedFolder: Sendable {
   /// The caption of every file, in order.
   var captions: [String] { items.map(\.caption) }
 
-  private struct Line: Decodable {
-    var file: String
-    var caption: String
-  }
-
   init(path: String) throws {
     items = try Self.pairs(path).map(Self.item)
     guard !items.isEmpty else {
@@ -45,26 +40,10 @@ struct CaptionedFolder: Sendable {
   static func captions(path: String) throws -> [String] { try pairs(path).map(\.caption) }
 
   private static func pairs(_ path: String) throws -> [(file: String, caption: String)] {
-    let manifest = path + "/manifest.jsonl"
-    return FileManager.default.fileExists(atPath: manifest)
-      ? try Self.manifest(manifest, folder: path) : captionFiles(path)
-  }
-
-  private static func manifest(_ path: String, folder: String) throws -> [(
-    file: String, caption: String
-  )] {
-    let text = try String(contentsOfFile: path, encoding: .utf8)
-    return try text.split(separator: "\n").enumerated().map { number, line in
-      do {
-        let line = try JSONDecoder().decode(Line.self, from: Data(line.utf8))
-        return (folder + "/" + line.file, line.caption)
-      } catch {
-        throw TrainingError(
-          .dataNotFound,
-          "\(path), line \(number + 1): expected an object with `file` and `caption`, found \(line.prefix(80))."
-        )
-      }
+    guard let manifest = try CaptionManifest(folder: URL(fileURLWithPath: path)) else {
+      return captionFiles(path)
     }
+    return manifest.lines.map { (path + "/" + $0.file, $0.caption) }
   }
 
   private static func captionFiles(_ folder: String) -> [(file: String, caption: String)] {

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Kino
 internal import KinoMedia
 internal import KinoNN
 internal import KinoTensor
@@ -16,7 +17,7 @@ struct CaptionedSource: Sendable {
     self.seed = seed
     self.russian = russian
     folders = try settings.folders.filter { $0.weight > 0 }.map {
-      ($0.weight, try CaptionedFolder(path: NSString(string: $0.path).expandingTildeInPath))
+      ($0.weight, try CaptionedFolder(path: $0.path.expandingTilde))
     }
   }
 

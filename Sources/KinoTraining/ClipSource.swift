@@ -15,7 +15,7 @@ struct ClipSource: Sendable {
     self.settings = settings
     self.seed = seed
     footage = try settings.folders.filter { $0.weight > 0 }.map {
-      ($0.weight, try FootageFolder(path: NSString(string: $0.path).expandingTildeInPath))
+      ($0.weight, try FootageFolder(path: $0.path.expandingTilde))
     }
   }
 

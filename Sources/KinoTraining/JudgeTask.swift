@@ -38,7 +38,7 @@ final class JudgeTask: TrainingTask {
     let registry = ParameterRegistry(seed: configuration.seed, device: device)
     judge = Judge(registry.root, configuration: settings.model)
     parameters = registry.parameters
-    let folder = URL(fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
+    let folder = URL(fileURLWithPath: settings.autoencoder.expandingTilde)
     let shape = try ConfigurationFile.read(
       VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
     let computeType = configuration.computeType

@@ -79,7 +79,7 @@ struct StartDefaults {
   private var stored: Int {
     let paths = given["data"]?["folders"]?.sequence?.compactMap { $0["path"]?.string } ?? []
     let files = paths.reduce(0) { count, path in
-      let own = try? CaptionedFolder.captions(path: NSString(string: path).expandingTildeInPath)
+      let own = try? CaptionedFolder.captions(path: path.expandingTilde)
       return count + (own?.count ?? 0)
     }
     return max(640, files * 2 * latentFrames)

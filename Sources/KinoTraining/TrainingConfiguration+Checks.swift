@@ -99,6 +99,6 @@ extension TrainingConfiguration {
 
   /// ``output`` as a folder.
   public var outputFolder: URL {
-    URL(fileURLWithPath: NSString(string: output).expandingTildeInPath)
+    URL(fileURLWithPath: output.expandingTilde)
   }
 }

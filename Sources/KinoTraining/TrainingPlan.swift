@@ -60,20 +60,8 @@ public struct TrainingPlan: Codable, Hashable, Sendable {
       encodingSeconds += cost.secondsPerSample * Double(samples)
       diskBytes += samples * cost.bytesPerSample
     }
-    peakBytes = Self.peakBytesOfProcess
+    peakBytes = PeakMemory.bytes
     seconds = secondsPerStep * Double(configuration.steps) + encodingSeconds
-  }
-
-  /// The most memory that this process had.
-  private static var peakBytesOfProcess: Int {
-    var usage = rusage()
-    #if canImport(Darwin)
-      getrusage(RUSAGE_SELF, &usage)
-      return usage.ru_maxrss
-    #else
-      getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-      return usage.ru_maxrss * 1024
-    #endif
   }
 }
 
@@ -127,8 +115,7 @@ extension TransformerTask {
     cost.bytesPerSample = 2 * shape[0] * shape[1] * whole
     var random = RandomSource(seed: 1)
     func seconds(_ work: () throws -> Void) rethrows -> Double {
-      let time = try clock.measure(work).components
-      return Double(time.seconds) + Double(time.attoseconds) * 1e-18
+      try clock.measure(work).inSeconds
     }
     func step() throws {
       let parts = configuration.accumulate ?? 1

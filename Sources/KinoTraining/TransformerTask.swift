@@ -70,7 +70,7 @@ final class TransformerTask: TrainingTask {
     let start = try settings.start.map(StartModel.init)
     try start?.requireSizes(settings)
     autoencoderFolder = URL(
-      fileURLWithPath: NSString(string: settings.autoencoder).expandingTildeInPath)
+      fileURLWithPath: settings.autoencoder.expandingTilde)
     let restorer = try AutoencoderFiles(autoencoderFolder, of: start)
     encoderHash = try restorer.encoderHash()
     autoencoder = try restorer.load(computeType, device)

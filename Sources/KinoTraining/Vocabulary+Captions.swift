@@ -25,7 +25,7 @@ extension ModelProfile.Vocabulary {
       if settings.russian > 0 { add(CaptionWords(.russian, lengths: lengths), as: "ru") }
     }
     for folder in configuration.data.folders where folder.weight > 0 {
-      let path = NSString(string: folder.path).expandingTildeInPath
+      let path = folder.path.expandingTilde
       add(try CaptionedFolder.captions(path: path), to: "other", of: "data")
     }
     if wordCount > Self.wordLimit { return nil }

@@ -103,7 +103,7 @@ public struct WorldDataset: Sendable {
     _ subjects: [Subject], into folder: URL, report: (Int, URL) -> Void = { _, _ in }
   ) throws {
     try validate()
-    let manifest = folder.appendingPathComponent("manifest.jsonl")
+    let manifest = folder.appendingPathComponent(CaptionManifest.name)
     if !overwrite && FileManager.default.fileExists(atPath: manifest.path) {
       throw MediaError(
         .outputExists, path: manifest.path,

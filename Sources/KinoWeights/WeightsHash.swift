@@ -16,9 +16,14 @@ public struct WeightsHash: Hashable, Codable, Sendable, CustomStringConvertible 
   public var short: String { String(hexadecimal.prefix(12)) }
 
   init(_ digest: SHA256.Digest) {
-    hexadecimal = digest.map { byte in
-      (byte < 16 ? "0" : "") + String(byte, radix: 16)
-    }.joined()
+    hexadecimal = digest.hexadecimal
+  }
+}
+
+extension Sequence<UInt8> {
+  /// The bytes in hexadecimal, two digits each.
+  package var hexadecimal: String {
+    map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
   }
 }
 

@@ -268,7 +268,7 @@ import Testing
       to: output.appendingPathComponent("x.txt"), atomically: true, encoding: .utf8)
     let error = await #expect(throws: TrainingError.self) { try await prepare() }
     #expect(error?.description.contains("expected an empty folder") == true)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: output.path).contains("x.txt"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: output.path) == ["x.txt"])
     let missing = footage.appendingPathComponent("none")
     await #expect(throws: TrainingError.self) {
       try await FootagePreparation(folder: missing, output: output).run()

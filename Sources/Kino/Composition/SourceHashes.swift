@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+internal import KinoWeights
 
 extension ResolvedComposition {
   /// The SHA-256 of each source file, by its path as given.
@@ -15,9 +16,7 @@ extension ResolvedComposition {
         try Task.checkCancellation()
         hash.update(data: piece)
       }
-      hashes[part.path] = hash.finalize().map { byte in
-        String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-      }.joined()
+      hashes[part.path] = hash.finalize().hexadecimal
     }
     return hashes
   }

@@ -24,7 +24,7 @@ public struct LoRAFile: Hashable, Sendable {
       (path, weight) = (String(text[..<colon]), number)
     }
     guard !path.isEmpty, weight.isFinite else { return nil }
-    self.init(URL(fileURLWithPath: NSString(string: path).expandingTildeInPath), weight: weight)
+    self.init(URL(fileURLWithPath: path.expandingTilde), weight: weight)
   }
 }
 

@@ -86,5 +86,5 @@ extension ModelFiles: Codable {
 
 extension String {
   /// The path with the user's folder in the place of `~`.
-  var expandingTilde: String { NSString(string: self).expandingTildeInPath }
+  package var expandingTilde: String { NSString(string: self).expandingTildeInPath }
 }

@@ -19,3 +19,26 @@ enum MachineMemory {
     #endif
   }
 }
+
+/// The most memory that this program has held.
+package enum PeakMemory {
+  /// Forgets the past where the system can, on Linux; elsewhere the peak is that of the whole run.
+  package static func reset() {
+    #if os(Linux)
+      try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))
+    #endif
+  }
+
+  /// In bytes.
+  package static var bytes: Int {
+    #if os(Linux)
+      let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+      let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+      return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+    #else
+      var usage = rusage()
+      getrusage(RUSAGE_SELF, &usage)
+      return Int(usage.ru_maxrss)
+    #endif
+  }
+}

@@ -118,7 +118,7 @@ extension ChatSettings {
       throw StudioError(
         .invalidSetting, "expected key_file or key_variable, found both; leave one out")
     case (let file?, nil):
-      key = try Self.text(of: NSString(string: file).expandingTildeInPath, atMost: 1 << 12)
+      key = try Self.text(of: file.expandingTilde, atMost: 1 << 12)
     case (nil, let variable?):
       guard let value = environment[variable] else {
         throw StudioError(

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 public import KinoMedia
 
 /// Asks a vision model what a clip shows, over the chat interface of OpenAI's API.
@@ -57,14 +57,7 @@ public struct ClipDescriber: Sendable {
   }
 
   private static func jpeg(_ frame: Frame) throws -> Data {
-    let scale = min(1, Double(side) / Double(max(frame.width, frame.height)))
-    let size = FrameSize(
-      width: max(1, Int((Double(frame.width) * scale).rounded())),
-      height: max(1, Int((Double(frame.height) * scale).rounded())))
-    let file = FileManager.default.temporaryDirectory
-      .appendingPathComponent("kino-\(UUID().uuidString).jpg")
-    defer { try? FileManager.default.removeItem(at: file) }
-    try frame.resized(to: size).write(to: file.path)
-    return try Data(contentsOf: file)
+    let size = frame.size.reduced(toLongerSide: side)
+    return Data(try frame.resized(to: size).encoded(as: .jpeg))
   }
 }

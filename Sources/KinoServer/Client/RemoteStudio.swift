@@ -62,7 +62,7 @@ public struct RemoteStudio: Sendable {
     _ composition: Composition, _ settings: SamplingSettings = SamplingSettings(),
     model: String? = nil
   ) async throws -> Plan {
-    try await withClient { client in
+    try await HTTPClient.withHTTPClient { client in
       let remote = try await uploaded(composition, by: client)
       var body = Body(composition: remote, settings: settings, model: model, format: nil)
       body.isDryRun = true
@@ -118,7 +118,7 @@ public struct RemoteStudio: Sendable {
     }
     // Before any work, as without a server: whether the file can be written.
     let target = try AtomicFile(path: path, overwrite: overwrite)
-    try await withClient { client in
+    try await HTTPClient.withHTTPClient { client in
       let remote = try await uploaded(composition, by: client)
       let body = Body(
         composition: remote, settings: settings, model: model,
@@ -313,20 +313,6 @@ public struct RemoteStudio: Sendable {
     } catch {
       throw ServerError(
         .refused, "The server's answer can't be read; is it of this version of Kino?")
-    }
-  }
-
-  private func withClient<Value>(
-    _ body: (HTTPClient) async throws -> Value
-  ) async throws -> Value {
-    let client = HTTPClient(eventLoopGroupProvider: .singleton)
-    do {
-      let value = try await body(client)
-      try await client.shutdown()
-      return value
-    } catch {
-      try? await client.shutdown()
-      throw error
     }
   }
 }

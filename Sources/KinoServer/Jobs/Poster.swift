@@ -11,14 +11,11 @@ enum Poster {
   static func make(
     of path: String, info: MediaInfo, thumbnail: String, sheet: String
   ) throws {
-    let scale = min(1, Double(longest) / Double(max(info.width, info.height)))
     // WebP and the sheet take any size, so nothing but the scale is rounded.
-    let small = FrameSize(
-      max(1, Int((Double(info.width) * scale).rounded())),
-      max(1, Int((Double(info.height) * scale).rounded())))
+    let small = FrameSize(info.width, info.height).reduced(toLongerSide: longest)
     let count = try info.isStill ? 1 : ClipReader.presentedFrameCount(path)
     let clip = try Clip.highlights(
-      of: path, count: min(sheetColumns, count), frameCount: count, size: small)
+      of: path, count: min(sheetColumns, count), frameCount: count, ReadOptions(size: small))
     let options = WriteOptions(overwrite: true)
     try clip[clip.frameCount / 2].write(to: thumbnail, options)
     try ContactSheet(rows: [.init(clip)], columnCount: clip.frameCount, spacing: 0).render()

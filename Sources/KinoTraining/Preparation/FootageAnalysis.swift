@@ -7,6 +7,8 @@ struct FootageAnalysis {
   private let info: MediaInfo
   private let settings: PreparationSettings
   private let facts: [FrameFacts]
+  /// How the frames look, one after another.
+  private let looks: Data
   /// The parts, in order, without gaps.
   let parts: [ScenePart]
   /// Frames a second of what is written.
@@ -14,7 +16,7 @@ struct FootageAnalysis {
   /// What is unusual about the file, in words.
   let notes: [String]
 
-  /// Reads a file once, in bounded memory.
+  /// Reads a file once, and keeps some 200 bytes of every frame.
   ///
   /// - Throws: `MediaError` if it can't be read.
   init(_ path: String, _ settings: PreparationSettings) throws {
@@ -29,15 +31,17 @@ struct FootageAnalysis {
     info = reader.info
     rate = reader.framesPerSecond
     var facts: [FrameFacts] = []
+    var looks = Data()
     var (last, secondLast) = (FrameSignature?.none, FrameSignature?.none)
     while let frame = try reader.next() {
       if facts.count % 64 == 0 { try Task.checkCancellation() }
       let signature = FrameSignature(frame)
       facts.append(signature.facts(after: last, secondLast))
+      looks += signature.look
       (last, secondLast) = (signature, last)
       if info.isStill { break }
     }
-    self.facts = facts
+    (self.facts, self.looks) = (facts, looks)
     if facts.count == 1 {
       parts = [ScenePart(frames: 0..<1, omission: nil)]
     } else {
@@ -80,10 +84,11 @@ struct FootageAnalysis {
   func seconds(_ frames: Int) -> Double { Double(frames) / rate }
 
   /// How the first, the middle and the last frame of a part look.
-  func looks(_ frames: Range<Int>) throws -> Data {
-    let side = FrameSignature.side
-    let clip = try highlights(frames, count: 3, size: FrameSize(width: side, height: side))
-    return Data(clip.frames.flatMap { FrameSignature($0).look })
+  func looks(_ frames: Range<Int>) -> Data {
+    (0..<3).reduce(into: Data()) { looks, place in
+      let frame = frames.lowerBound + ContactSheet.index(place, of: 3, in: frames.count)
+      looks += self.looks[frame * FrameSignature.lookBytes..<(frame + 1) * FrameSignature.lookBytes]
+    }
   }
 
   /// A part that is left out.
@@ -96,18 +101,9 @@ struct FootageAnalysis {
   }
 
   /// A few frames of a part, spread over it.
-  func highlights(_ frames: Range<Int>, count: Int, size: FrameSize? = nil) throws -> Clip {
-    let reader = try reader(frames, size: size)
-    let wanted = Set((0..<count).map { ContactSheet.index($0, of: count, in: frames.count) })
-    var kept: [Frame] = []
-    for index in frames.indices {
-      guard let frame = try reader.next() else { break }
-      if wanted.contains(index - frames.lowerBound) { kept.append(frame) }
-    }
-    guard !kept.isEmpty else {
-      throw MediaError(.noVideo, path: path, details: "The frames can't be read again.")
-    }
-    return Clip(frames: kept, framesPerSecond: rate)
+  func highlights(_ frames: Range<Int>, count: Int) throws -> Clip {
+    try Clip.highlights(
+      of: path, count: count, frameCount: frames.count, options(frames, size: nil))
   }
 
   /// The ending of a picture's name: that of the file if it is copied.
@@ -141,7 +137,7 @@ struct FootageAnalysis {
       try file.publish()
       return FrameSize(width: info.width, height: info.height)
     }
-    let reader = try reader(frames, size: size)
+    let reader = try ClipReader(path: path, options: options(frames, size: size))
     let writer = try ClipWriter(
       path: target, size: reader.size, framesPerSecond: rate,
       options: WriteOptions(crf: 12, overwrite: true))
@@ -153,11 +149,9 @@ struct FootageAnalysis {
     return reader.size
   }
 
-  private func reader(_ frames: Range<Int>, size: FrameSize?) throws -> ClipReader {
-    try ClipReader(
-      path: path,
-      options: ReadOptions(
-        size: size, fit: .stretch, framesPerSecond: settings.framesPerSecond,
-        startSeconds: seconds(frames.lowerBound), frameLimit: frames.count))
+  private func options(_ frames: Range<Int>, size: FrameSize?) -> ReadOptions {
+    ReadOptions(
+      size: size, fit: .stretch, framesPerSecond: settings.framesPerSecond,
+      startSeconds: seconds(frames.lowerBound), frameLimit: frames.count)
   }
 }

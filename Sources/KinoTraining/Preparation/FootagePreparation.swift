@@ -64,6 +64,7 @@ public struct FootagePreparation: Sendable {
       throw TrainingError(
         .cannotWrite, "\(output.path): the folder can't be made. \(error.localizedDescription)")
     }
+    try PreparationJournal.requireOwn(output)
     let lock = try RunLock(folder: output)
     defer { withExtendedLifetime(lock) {} }
     removeUnfinished()
@@ -104,11 +105,12 @@ public struct FootagePreparation: Sendable {
   /// Removes what a killed run was writing: with the lock held, nobody else writes here.
   private func removeUnfinished() {
     let names = FileManager.default.enumerator(atPath: output.path)
+    var folders = [output.path]
     while let name = names?.nextObject() as? String {
-      let last = (name as NSString).lastPathComponent
-      guard last.hasPrefix(".kino-"), last.hasSuffix(".partial") else { continue }
-      try? FileManager.default.removeItem(at: output.appendingPathComponent(name))
+      guard names?.fileAttributes?[.type] as? FileAttributeType == .typeDirectory else { continue }
+      folders.append(output.appendingPathComponent(name).path)
     }
+    for folder in folders { AtomicFile.removeAbandoned(in: folder, age: 0) }
   }
 
   /// What tells a changed source: its bytes' number and time, and its caption.

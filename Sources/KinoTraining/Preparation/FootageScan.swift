@@ -32,7 +32,7 @@ struct FootageScan {
   /// - Throws: ``TrainingError`` if the folder is missing, or its manifest is damaged.
   init(folder: URL, excluding excluded: URL) throws {
     let names = try Self.names(in: folder, excluding: excluded)
-    let manifest = try CaptionManifest(folder: folder)
+    let listed = try CaptionManifest(folder: folder, keys: .anyTrainer)?.captions ?? [:]
     let texts = Set(names.filter { Self.ending($0) == "txt" })
     let media = names.filter { !Self.isText($0) && !Self.isHidden($0) }
     let stems = Dictionary(grouping: media) { Self.stem($0).lowercased() }
@@ -51,8 +51,8 @@ struct FootageScan {
         notes.append("has the name of \(namesakes.joined(separator: " and "))")
       }
       let caption: CaptionText?
-      if let listed = manifest?.captions[name] {
-        caption = CaptionText(Data(listed.utf8))
+      if let text = listed[name] {
+        caption = CaptionText(Data(text.utf8))
       } else if let file = beside.first {
         caption = CaptionText(contentsOf: folder.appendingPathComponent(file).path)
         if caption == nil { notes.append("\(file) is no text of at most 64 KiB in UTF-8") }
@@ -75,7 +75,7 @@ struct FootageScan {
         ? "the captions' list" : texts.contains(name) ? "a caption of nothing" : "text"
       others.append(Other(path: name, why: why))
     }
-    for name in (manifest?.captions.keys.sorted() ?? []) where !media.contains(name) {
+    for name in listed.keys.sorted() where !media.contains(name) {
       others.append(Other(path: name, why: "in \(CaptionManifest.name), but not there"))
     }
     others.sort { $0.path < $1.path }
@@ -133,58 +133,4 @@ struct FootageScan {
     name.split(separator: "/").contains { $0.hasPrefix(".") }
   }
   private static func stem(_ name: String) -> String { (name as NSString).deletingPathExtension }
-}
-
-/// A list of captions: JSON lines, each of a file and its caption, under the keys that trainers use.
-struct CaptionManifest {
-  static let name = "manifest.jsonl"
-  /// Captions by the files' paths in the folder.
-  private(set) var captions: [String: String] = [:]
-
-  private struct Line: Decodable {
-    let file: String
-    let caption: String
-
-    init(from decoder: any Decoder) throws {
-      let values = try decoder.singleValueContainer().decode([String: JSONText].self)
-      func text(_ keys: [String]) throws -> String {
-        for key in keys { if let text = values[key]?.text { return text } }
-        throw DecodingError.dataCorrupted(
-          .init(codingPath: [], debugDescription: "no \(keys[0])"))
-      }
-      file = try text(["file", "file_name", "video_path", "image_path", "video", "path"])
-      caption = try text(["caption", "text", "prompt"])
-    }
-  }
-
-  /// A text, or something else that is not looked at.
-  private struct JSONText: Decodable {
-    let text: String?
-    init(from decoder: any Decoder) throws {
-      text = try? decoder.singleValueContainer().decode(String.self)
-    }
-  }
-
-  /// Reads a folder's list; `nil` if it has none.
-  ///
-  /// - Throws: ``TrainingError`` naming the line at fault.
-  init?(folder: URL) throws {
-    let url = folder.appendingPathComponent(Self.name)
-    guard FileManager.default.fileExists(atPath: url.path) else { return nil }
-    let text = try String(contentsOf: url, encoding: .utf8)
-    for (number, line) in text.split(whereSeparator: \.isNewline).enumerated() {
-      guard !line.allSatisfy(\.isWhitespace) else { continue }
-      do {
-        let line = try JSONDecoder().decode(Line.self, from: Data(line.utf8))
-        captions[line.file] = line.caption
-      } catch {
-        throw TrainingError(
-          .dataNotFound,
-          """
-          \(url.path), line \(number + 1): expected an object with `file` and `caption`, found \
-          \(line.prefix(80)).
-          """)
-      }
-    }
-  }
 }

@@ -41,9 +41,12 @@ struct FrameSignature {
     return (Int(red) * 54 + Int(green) * 183 + Int(blue) * 19) >> 8
   }
 
+  /// Bytes of a ``look``.
+  static let lookBytes = 8 * 8 * 3
+
   /// The colours of 8x8 cells: what a frame looks like at any size and quality.
   var look: [UInt8] {
-    (0..<64 * 3).map { index in
+    (0..<Self.lookBytes).map { index in
       let (cell, channel) = (index / 3, index % 3)
       let first = (cell / 8 * 2 * Self.side + cell % 8 * 2) * 3 + channel
       let below = first + Self.side * 3

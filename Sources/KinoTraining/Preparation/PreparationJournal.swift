@@ -20,7 +20,7 @@ struct PreparationJournal {
   ///
   /// With other settings, or of another folder of footage, what was made is removed first.
   ///
-  /// - Throws: ``TrainingError`` if the folder holds files of others, or can't be written.
+  /// - Throws: ``TrainingError`` if the folder can't be written.
   init(output: URL, of folder: URL, _ settings: PreparationSettings) throws {
     url = output.appendingPathComponent(Self.name)
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -38,18 +38,20 @@ struct PreparationJournal {
         for source in all { remove(source, in: output) }
         sources = [:]
       }
-    } else {
-      let names = try FileManager.default.contentsOfDirectory(atPath: output.path)
-      guard names.allSatisfy({ $0.hasPrefix(".") }) else {
-        throw TrainingError(
-          .cannotWrite,
-          """
-          \(output.path): expected an empty folder, or one that `kino prepare` has made, found \
-          \(names.count) other files. Choose another output.
-          """)
-      }
     }
     try write(head)
+  }
+
+  /// Throws for a folder that holds files of others.
+  static func requireOwn(_ output: URL) throws {
+    let names = try FileManager.default.contentsOfDirectory(atPath: output.path)
+    guard !names.contains(name), !names.allSatisfy({ $0.hasPrefix(".") }) else { return }
+    throw TrainingError(
+      .cannotWrite,
+      """
+      \(output.path): expected an empty folder, or one that `kino prepare` has made, found \
+      \(names.count) other files. Choose another output.
+      """)
   }
 
   private func write(_ head: Head) throws {

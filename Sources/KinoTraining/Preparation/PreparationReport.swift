@@ -160,10 +160,9 @@ public struct PreparationReport: Codable, Hashable, Sendable {
     var rows: [ContactSheet.Row] = []
     for item in items.prefix(limit) {
       let path = output.appendingPathComponent(item.file).path
-      let clip = try Clip.highlights(of: path, count: 6, frameCount: item.frames, size: nil)
-      rows.append(
-        .init(
-          try clip.padded(to: tile), label: "\(item.file): \(item.caption ?? "no caption")"))
+      let clip = try Clip.highlights(
+        of: path, count: 6, frameCount: item.frames, ReadOptions(size: tile, fit: .pad))
+      rows.append(.init(clip, label: "\(item.file): \(item.caption ?? "no caption")"))
     }
     for source in sources {
       for part in source.omitted where part.seconds > 0 && rows.count < limit {
@@ -182,14 +181,5 @@ public struct PreparationReport: Codable, Hashable, Sendable {
       }
     }
     return rows.isEmpty ? nil : try ContactSheet(rows: rows, tileSize: tile).render()
-  }
-}
-
-extension Clip {
-  /// The clip with every frame laid whole into a size.
-  fileprivate func padded(to size: FrameSize) throws -> Clip {
-    Clip(
-      frames: try frames.map { try $0.resized(to: size, fit: .pad) },
-      framesPerSecond: framesPerSecond)
   }
 }

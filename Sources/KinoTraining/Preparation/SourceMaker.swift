@@ -37,7 +37,7 @@ struct SourceMaker {
           made.omitted.append(footage.omitted(frames, why))
           continue
         }
-        let looks = try footage.looks(frames)
+        let looks = footage.looks(frames)
         if let double = doubles.double(of: looks, frames: frames.count) {
           made.omitted.append(footage.omitted(frames, .double, details: double))
           continue
@@ -99,15 +99,13 @@ struct SourceMaker {
     let url = output.appendingPathComponent(file)
     try FileManager.default.createDirectory(
       at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    let size = try footage.write(frames, to: url.path)
+    let size = try MediaFormat(path: file).size(for: footage.write(frames, to: url.path))
     let text = url.deletingPathExtension().appendingPathExtension("txt")
     if let caption { try Data((caption + "\n").utf8).write(to: text, options: .atomic) }
     return PreparedSource.Item(
       file: file, start: footage.seconds(frames.lowerBound),
       seconds: frames.count == 1 ? 0 : footage.seconds(frames.count), frames: frames.count,
-      // H.264 has even sizes.
-      width: size.width + (frames.count == 1 ? 0 : size.width % 2),
-      height: size.height + (frames.count == 1 ? 0 : size.height % 2),
+      width: size.width, height: size.height,
       framesPerSecond: frames.count == 1 ? nil : footage.rate, caption: caption, looks: looks)
   }
 }

@@ -75,15 +75,11 @@ struct EmbeddingCache {
   private static let digestKey = "sha256"
 
   private static func digest(of states: Tensor) -> String {
-    states.contiguous().withUnsafeBytes { hexadecimal(SHA256.hash(data: $0)) }
+    states.contiguous().withUnsafeBytes { SHA256.hash(data: $0).hexadecimal }
   }
 
   private func file(of text: String) -> URL {
     let name = SHA256.hash(data: Data((encoder + "\0" + text).utf8))
-    return folder.appendingPathComponent(Self.hexadecimal(name) + ".safetensors")
-  }
-
-  private static func hexadecimal(_ digest: SHA256.Digest) -> String {
-    digest.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+    return folder.appendingPathComponent(name.hexadecimal + ".safetensors")
   }
 }
