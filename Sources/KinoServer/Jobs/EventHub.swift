@@ -33,7 +33,8 @@ final class EventHub: Sendable {
   }
 
   private struct State {
-    var progress: [String: Progress] = [:]
+    var progress: [String: Progress] = [:] { didSet { version += 1 } }
+    var version = 0
     var listeners: [UUID: (owner: String, stream: AsyncStream<News>.Continuation)] = [:]
   }
 
@@ -52,6 +53,9 @@ final class EventHub: Sendable {
   }
 
   func progress(of job: String) -> Progress? { state.withLock { $0.progress[job] } }
+
+  /// How often progress has changed.
+  var version: Int { state.withLock { $0.version } }
 
   func begin(_ job: Job) {
     state.withLock { $0.progress[job.id] = Progress() }

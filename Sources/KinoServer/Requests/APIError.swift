@@ -114,7 +114,11 @@ struct APIError: Error, HTTPResponseError {
 extension Response {
   /// A value as JSON.
   static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
-    let json = try ByteBuffer(bytes: value.sortedJSON)
+    .json(try ByteBuffer(bytes: value.sortedJSON), status: status)
+  }
+
+  /// What is JSON already.
+  static func json(_ json: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
     var headers: HTTPFields = [.contentType: "application/json"]
     headers[.cacheControl] = "no-store"
     return Response(

@@ -17,6 +17,7 @@ struct API: Sendable {
   let keys: KeyRing
   let configuration: ServerConfiguration
   var remote = RemoteFile()
+  let answers = AnswerCache()
 
   var limits: ServerLimits { configuration.limits }
 
@@ -104,7 +105,7 @@ struct API: Sendable {
     runner.wake()
     guard let first = added.first else { throw APIError(.internalServerError, "server_error", "") }
     var response = try Response.json(object(first))
-    response.headers[Self.pollAfter] = "\(pollMilliseconds(first))"
+    response.headers[Self.pollAfter] = "\(pollMilliseconds(first.id))"
     return response
   }
 
@@ -118,6 +119,15 @@ struct API: Sendable {
     } catch {
       throw APIError(error).calling(names)
     }
+  }
+
+  /// Answers a question that is asked often: what jobs or their progress decide, and an owner.
+  func answer(
+    _ request: Request, _ context: ServerContext, _ value: () async throws -> some Encodable
+  ) async throws -> Response {
+    let version = AnswerCache.Version(jobs: store.version, progress: hub.version)
+    return .json(
+      try await answers.json("\(context.owner) \(request.uri)", at: version, value))
   }
 
   func object(_ job: Job) -> VideoObject {
@@ -134,9 +144,8 @@ struct API: Sendable {
     HTTPField.Name("openai-poll-after-ms") ?? .retryAfter
   }
 
-  func pollMilliseconds(_ job: Job) -> Int {
-    guard !job.status.isFinal else { return 1000 }
-    guard let left = hub.progress(of: job.id)?.secondsLeft else { return 1000 }
+  func pollMilliseconds(_ id: String) -> Int {
+    guard let left = hub.progress(of: id)?.secondsLeft else { return 1000 }
     return max(250, min(10_000, Int(left * 100)))
   }
 }

@@ -7,7 +7,9 @@ import NIOCore
 extension API {
   /// The queue, models, and what happens.
   func addQueueRoutes(to router: RouterGroup<ServerContext>) {
-    router.get("queue") { _, context in try await queue(context) }
+    router.get("queue") { request, context in
+      try await answer(request, context) { try await queueObject(context.owner) }
+    }
     router.post("queue") { request, context in
       let fields = try await request.fields(limits, in: folder)
       try fields.requireOnly(["paused"])
@@ -19,7 +21,7 @@ extension API {
       try await store.set(JobRunner.pausedSetting, to: isPaused ? "true" : "false")
       runner.wake()
       hub.queueChanged()
-      return try await queue(context)
+      return try Response.json(try await queueObject(context.owner))
     }
     router.get("models") { _, _ in
       var models: [ModelObject] = []
@@ -88,10 +90,6 @@ extension API {
     let length: Int
     /// The key's own.
     let data: [VideoObject]
-  }
-
-  private func queue(_ context: ServerContext) async throws -> Response {
-    try Response.json(try await queueObject(context.owner))
   }
 
   private func queueObject(_ owner: String) async throws -> QueueObject {

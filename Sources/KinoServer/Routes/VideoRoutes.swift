@@ -18,11 +18,13 @@ extension API {
       videos.post(path) { request, context in try await make(verb, request, context) }
     }
     videos.post(":id/remix") { request, context in try await remix(request, context) }
-    videos.get { request, context in try await list(request, context) }
-    videos.get(":id") { _, context in
-      let job = try await job(try context.parameters.require("id"), context)
-      var response = try Response.json(object(job))
-      response.headers[Self.pollAfter] = "\(pollMilliseconds(job))"
+    videos.get { request, context in
+      try await answer(request, context) { try await list(request, context) }
+    }
+    videos.get(":id") { request, context in
+      let id = try context.parameters.require("id")
+      var response = try await answer(request, context) { object(try await job(id, context)) }
+      response.headers[Self.pollAfter] = "\(pollMilliseconds(id))"
       return response
     }
     videos.delete(":id") { _, context in try await delete(context) }
@@ -77,7 +79,9 @@ extension API {
     return try await submit(video, owner: context.owner)
   }
 
-  private func list(_ request: Request, _ context: ServerContext) async throws -> Response {
+  private func list(
+    _ request: Request, _ context: ServerContext
+  ) async throws -> ListObject<VideoObject> {
     let query = request.uri.queryParameters
     let limit =
       try query["limit"].map { text in
@@ -95,10 +99,9 @@ extension API {
         of: context.owner, after: query["after"].map(String.init), limit: limit,
         isAscending: order == "asc")
     else { throw APIError.invalid("after", "There is no video with the id in 'after'.") }
-    return try Response.json(
-      ListObject(
-        data: page.jobs.map { object($0) }, firstID: page.jobs.first?.id,
-        lastID: page.jobs.last?.id, hasMore: page.hasMore))
+    return ListObject(
+      data: page.jobs.map { object($0) }, firstID: page.jobs.first?.id,
+      lastID: page.jobs.last?.id, hasMore: page.hasMore)
   }
 
   private func delete(_ context: ServerContext) async throws -> Response {

@@ -2,10 +2,12 @@ import Foundation
 import GRDB
 import HTTPTypes
 import Kino
+import Synchronization
 
 /// The records of a server, in SQLite: a job that was accepted survives the server.
 final class JobStore: Sendable {
   let database: DatabasePool
+  private let changes = Atomic(0)
 
   init(at url: URL) throws {
     var configuration = Configuration()
@@ -104,6 +106,16 @@ final class JobStore: Sendable {
     return migrator
   }
 
+  /// How often jobs and settings were written: what is read at a number is no older than it.
+  var version: Int { changes.load(ordering: .acquiring) }
+
+  private func write<Result: Sendable>(
+    _ body: @escaping @Sendable (Database) throws -> Result
+  ) async throws -> Result {
+    defer { changes.add(1, ordering: .acquiringAndReleasing) }
+    return try await database.write(body)
+  }
+
   static var now: Int { Int(Date().timeIntervalSince1970) }
 
   // MARK: Settings
@@ -116,7 +128,7 @@ final class JobStore: Sendable {
   }
 
   func set(_ name: String, to value: String) async throws {
-    try await database.write {
+    try await write {
       try $0.execute(
         sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
         arguments: [name, value])
@@ -129,7 +141,7 @@ final class JobStore: Sendable {
   ///
   /// - Throws: ``APIError`` if the queue is full.
   func add(_ jobs: [Job], limits: ServerLimits) async throws -> [Job] {
-    try await database.write { database in
+    try await write { database in
       let waiting = Job.filter(
         [JobStatus.queued, .running].map(\.rawValue).contains(Job.Columns.status))
       guard try waiting.fetchCount(database) + jobs.count <= limits.queued else {
@@ -214,7 +226,7 @@ final class JobStore: Sendable {
 
   /// Starts the first job of the queue.
   func takeNext() async throws -> Job? {
-    try await database.write { database in
+    try await write { database in
       guard
         var job = try Job.filter(Job.Columns.status == JobStatus.queued.rawValue)
           .order(Job.Columns.position).fetchOne(database)
@@ -232,7 +244,7 @@ final class JobStore: Sendable {
     _ id: String, of owner: String? = nil, in states: Set<JobStatus>,
     _ change: @Sendable @escaping (inout Job) throws -> Void
   ) async throws -> Job? {
-    try await database.write { database in
+    try await write { database in
       guard var job = try Job.fetchOne(database, key: id), states.contains(job.status),
         owner == nil || job.owner == owner
       else { return nil }
@@ -244,7 +256,7 @@ final class JobStore: Sendable {
 
   /// Moves a job that waits to before another, or to the end; whether both wait.
   func move(_ id: String, before other: String?, of owner: String) async throws -> Bool {
-    try await database.write { database in
+    try await write { database in
       var queue = try Job.filter(Job.Columns.status == JobStatus.queued.rawValue)
         .order(Job.Columns.position).fetchAll(database)
       let positions = queue.map(\.position)
@@ -265,7 +277,7 @@ final class JobStore: Sendable {
 
   /// Removes a job that is not running; whether it was there.
   func remove(_ id: String, of owner: String?) async throws -> Bool {
-    try await database.write { database in
+    try await write { database in
       try Job.filter(Job.Columns.id == id && Job.Columns.status != JobStatus.running.rawValue)
         .filter(owner == nil || Job.Columns.owner == (owner ?? "")).deleteAll(database) > 0
     }
@@ -285,7 +297,7 @@ final class JobStore: Sendable {
 
   /// Puts jobs that a server left running back where they were; the ids.
   func requeueRunning() async throws -> [String] {
-    try await database.write { database in
+    try await write { database in
       let jobs = try Job.filter(Job.Columns.status == JobStatus.running.rawValue)
         .fetchAll(database)
       for var job in jobs {
