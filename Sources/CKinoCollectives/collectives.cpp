@@ -47,6 +47,17 @@ std::string own_address(const char *host, uint16_t port) {
   return address;
 }
 
+// Waits until a host's name is known: in a cluster that starts, that may take a while.
+void require_address(const char *host, uint16_t port, double seconds) {
+  const auto end = std::chrono::steady_clock::now() + milliseconds(seconds);
+  while (own_address(host, port).empty()) {
+    if (std::chrono::steady_clock::now() > end) {
+      throw std::runtime_error(std::string(host) + " has no address that can be reached");
+    }
+    std::this_thread::sleep_for(Milliseconds(500));
+  }
+}
+
 // Tensors of float32 laid one after another, on the CPU.
 at::Tensor flattened(const std::vector<at::Tensor> &list) {
   std::vector<at::Tensor> rows;
@@ -258,6 +269,7 @@ extern "C" {
 
 kino_status kino_group_join(kino_group_options o, kino_group **out) noexcept {
   KINO_GUARD({
+    require_address(o.host, o.port, std::min(o.join_seconds, 30.0));
     c10d::TCPStoreOptions store;
     store.port = o.port;
     store.isServer = o.hosts_store && o.rank == 0;

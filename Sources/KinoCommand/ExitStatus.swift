@@ -18,6 +18,8 @@ enum ExitStatus {
   /// Tells the user what went wrong, or what help was asked for, and gives the code to end with.
   static func report(_ error: any Error) -> Int32 {
     if error is CancellationError { return stopped }
+    // Who threw it has told what there is to tell.
+    if let code = error as? ExitCode { return code.rawValue }
     let parserCode = KinoCommand.exitCode(for: error)
     if parserCode == .success {
       print(KinoCommand.fullMessage(for: error))

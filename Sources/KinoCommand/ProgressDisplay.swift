@@ -200,6 +200,11 @@ struct ProgressDisplay: Sendable {
       values["seconds_left"].map { $0 > 0 ? "  \(Self.time($0)) left" : "" } ?? ""
     }
     switch event {
+    case .waiting(let rank, let count, let place):
+      line(
+        "waiting", step: nil,
+        text: "process \(rank) of \(count) waits for the others at \(place)"
+      )
     case .resumed(let step): line("resumed", step: step, text: "going on from step \(step)")
     case .step(let step, let count, let values):
       line("step", step: step, text: "step \(step)/\(count)\(left(values))  \(figures(values))")

@@ -89,7 +89,22 @@ public struct CanvasBatch: Sendable {
   ///     their ratios within a canvas matter.
   /// - Returns: One number per canvas, float32 `[B]`; 0 where everything is known.
   public func errors(velocity: Tensor, noise: Tensor, weights: Tensor? = nil) -> Tensor {
-    let target = FlowMatching.velocity(clean: latents, noise: noise)
+    errors(velocity: velocity, target: self.velocity(of: noise), weights: weights)
+  }
+
+  /// The velocity between the clean latents and noise, as ``latents``.
+  public func velocity(of noise: Tensor) -> Tensor {
+    FlowMatching.velocity(clean: latents, noise: noise)
+  }
+
+  /// The mean squared distance of a velocity from another one, such as another network's.
+  ///
+  /// - Parameters:
+  ///   - velocity: `[B, C, F, H, W]`; may record gradients.
+  ///   - target: As ``latents``.
+  ///   - weights: As in ``errors(velocity:noise:weights:)``.
+  /// - Returns: One number per canvas, float32 `[B]`; 0 where everything is known.
+  public func errors(velocity: Tensor, target: Tensor, weights: Tensor? = nil) -> Tensor {
     let squared = (velocity.cast(to: .float32) - target).squared()
       .mean(along: 1, keepingDimensions: true)  // [B, 1, F, H, W]
     let share = weights.map { perLatent($0) * free } ?? free.expanded(to: squared.shape)

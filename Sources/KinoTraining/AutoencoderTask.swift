@@ -206,7 +206,7 @@ struct AutoencoderTask: TrainingTask {
     var configuration = settings.model
     (configuration.latentMean, configuration.latentStandardDeviation) =
       try keptStatistics() ?? latentStatistics(autoencoder)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try TrainingError.makeFolder(folder)
     try WeightSet.write(
       averages.map { ($0.key, $0.value.moved(to: .cpu)) }, to: folder, dtype: .bfloat16)
     let file = try ConfigurationFile(encoding: configuration, className: "AutoencoderKLWan")

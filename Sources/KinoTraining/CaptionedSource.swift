@@ -10,32 +10,32 @@ struct CaptionedSource: Sendable {
   private let settings: TrainingConfiguration.DataSettings
   private let seed: UInt64
   private let russian: Double
-  private let folders: [(weight: Double, folder: CaptionedFolder)]
+  private let folders: [(weight: Double, isPrior: Bool, folder: CaptionedFolder)]
 
   init(settings: TrainingConfiguration.DataSettings, seed: UInt64, russian: Double) throws {
     self.settings = settings
     self.seed = seed
     self.russian = russian
     folders = try settings.folders.filter { $0.weight > 0 }.map {
-      ($0.weight, try CaptionedFolder(path: $0.path.expandingTilde))
+      ($0.weight, $0.prior == true, try CaptionedFolder(path: $0.path.expandingTilde))
     }
   }
 
   private enum Sample {
     case scene(Scene)
-    case file(CaptionedFolder.Item, part: Double)
+    case file(CaptionedFolder.Item, part: Double, isPrior: Bool)
   }
 
   private func sample(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Sample {
     var random = RandomSource(seed: seed ^ stableHash(bucket.name), drawCount: UInt64(index) << 8)
     let candidates = candidates(for: bucket)
     var left = random.uniform() * (settings.world + candidates.reduce(0) { $0 + $1.weight })
-    for (position, (weight, items)) in candidates.enumerated() {
+    for (position, (weight, isPrior, items)) in candidates.enumerated() {
       left -= weight
       let isLast = settings.world == 0 && position == candidates.count - 1
       if left < 0 || isLast {
         // In turn, so that a store holds every file about as often.
-        return .file(items[index % items.count], part: random.uniform())
+        return .file(items[index % items.count], part: random.uniform(), isPrior: isPrior)
       }
     }
     return .scene(.random(seed: UInt64(random.uniform() * 0x1p53), split: .training))
@@ -43,8 +43,9 @@ struct CaptionedSource: Sendable {
 
   private func candidates(
     for bucket: TrainingConfiguration.Bucket
-  ) -> [(weight: Double, items: [CaptionedFolder.Item])] {
-    folders.map { ($0.weight, $0.folder.items(fitting: bucket)) }.filter { !$0.1.isEmpty }
+  ) -> [(weight: Double, isPrior: Bool, items: [CaptionedFolder.Item])] {
+    folders.map { ($0.weight, $0.isPrior, $0.folder.items(fitting: bucket)) }
+      .filter { !$0.2.isEmpty }
   }
 
   /// Throws where a bucket could only show the world, of which none is asked for.
@@ -84,7 +85,7 @@ struct CaptionedSource: Sendable {
   /// A caption of a sample; scenes have many, by `seed`.
   func caption(_ index: Int, of bucket: TrainingConfiguration.Bucket, seed: UInt64) -> String {
     switch sample(index, of: bucket) {
-    case .file(let item, _): return item.caption
+    case .file(let item, _, _): return item.caption
     case .scene(let scene):
       var random = RandomSource(seed: seed)
       let language: CaptionLanguage = random.uniform() < russian ? .russian : .english
@@ -108,6 +109,14 @@ struct CaptionedSource: Sendable {
     }
   }
 
+  /// Whether a sample shows what adapters must not change: a scene, or a file of a folder of the prior.
+  func isPrior(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Bool {
+    switch sample(index, of: bucket) {
+    case .file(_, _, let isPrior): isPrior
+    case .scene: true
+    }
+  }
+
   /// Whether a sample's truth is known.
   func isScene(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Bool {
     if case .scene = sample(index, of: bucket) { true } else { false }
@@ -122,7 +131,7 @@ struct CaptionedSource: Sendable {
 
   private func clip(_ index: Int, of bucket: TrainingConfiguration.Bucket) throws -> Clip {
     switch sample(index, of: bucket) {
-    case .file(let item, let part):
+    case .file(let item, let part, _):
       return try item.clip(bucket, part: part, framesPerSecond: settings.framesPerSecond)
     case .scene(let scene):
       return Clip(

@@ -32,7 +32,7 @@ struct JudgeClips {
     self.seed = seed
     self.split = split
     self.restoredShare = restoredShare
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try TrainingError.makeFolder(folder)
     let clipBytes = side * side * 3 * frames
     let mapSide = side / Self.mapCell
     clips = try RecordFile(folder.appendingPathComponent("clips.u8"), recordBytes: clipBytes)

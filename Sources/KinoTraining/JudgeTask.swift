@@ -190,7 +190,7 @@ final class JudgeTask: TrainingTask {
 
   /// Writes `config.json` and the weights.
   func export(averages: [(key: String, value: Tensor)], to folder: URL) throws {
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try TrainingError.makeFolder(folder)
     try WeightSet.write(averages, to: folder, stem: "model", dtype: .bfloat16)
     let file = try ConfigurationFile(encoding: settings.model, className: "KinoJudge")
     try file.write(to: folder.appendingPathComponent("config.json"))

@@ -13,7 +13,7 @@ struct LatentStore {
     self.shape = shape
     url = folder.appendingPathComponent(name + ".bf16")
     count = 0
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try TrainingError.makeFolder(folder)
     if !FileManager.default.fileExists(atPath: url.path) {
       try Data().write(to: url)
     }

@@ -37,7 +37,7 @@ struct LoRAExport {
   func write(_ averages: [(key: String, value: Tensor)], to url: URL) throws {
     var file = url
     if url.pathExtension != "safetensors" {
-      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+      try TrainingError.makeFolder(url)
       file = url.appendingPathComponent(Self.fileName)
     }
     let encoder = JSONEncoder()

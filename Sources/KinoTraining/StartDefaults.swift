@@ -42,7 +42,7 @@ struct StartDefaults {
 
   /// `lora:` alone asks for adapters too.
   private static func completed(lora: Node) throws -> Node {
-    let own = lora.mapping == nil ? Node([(Node, Node)]()) : lora
+    let own = lora.scalar?.string.isEmpty == true ? Node([(Node, Node)]()) : lora
     return own.completed(by: [
       "rank": "8", "alpha": own["rank"] ?? "8",
       "targets": ["to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2"],

@@ -74,6 +74,12 @@ struct StartModel {
     return loaded
   }
 
+  /// The transformer as it is, of weights that ``adapted(by:_:on:)`` has loaded.
+  func network(of weights: [String: Tensor]) -> DiffusionTransformer {
+    let registry = ParameterRegistry(names: Set(weights.keys), lookup: { weights[$0] })
+    return DiffusionTransformer(registry.root, configuration: family.transformer)
+  }
+
   private static let aliases = ["shared.weight": "encoder.embed_tokens.weight"]
 
   /// Throws unless sizes that a configuration gives are the model's.

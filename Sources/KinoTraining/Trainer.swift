@@ -3,6 +3,8 @@ public import KinoTensor
 
 /// What happens in a training run, for whoever shows it.
 public enum TrainingEvent: Sendable {
+  /// This process has waited for some seconds for the others to join it at a host's port, and goes on waiting.
+  case waiting(rank: Int, of: Int, place: String)
   /// The run goes on from a checkpoint.
   case resumed(step: Int)
   /// What is possible and probably not what is wanted.

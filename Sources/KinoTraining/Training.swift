@@ -61,7 +61,7 @@ public actor Training {
       return try Trainer(configuration, report: report).run { Task.isCancelled }
     }
     do {
-      let group = try ProcessGroup(place)
+      let group = try joined(place, report: report)
       let lost = lost
       group.watch(silentSeconds: Self.silentSeconds) { rank in
         lost(.lostProcess("process \(rank) of \(place.size) gives no sign any more."))
@@ -77,6 +77,19 @@ public actor Training {
       throw TrainingError.lostProcess(
         "\(error.operation): the other processes can't be reached.")
     }
+  }
+
+  /// Joins the other processes, and says so if they are long in coming.
+  private func joined(
+    _ place: ProcessGroup.Place, report: @escaping @Sendable (TrainingEvent) -> Void
+  ) throws -> ProcessGroup {
+    let notice = DispatchWorkItem {
+      report(
+        .waiting(rank: place.rank, of: place.size, place: "\(place.host):\(place.port)"))
+    }
+    DispatchQueue.global().asyncAfter(deadline: .now() + 5, execute: notice)
+    defer { notice.cancel() }
+    return try ProcessGroup(place)
   }
 
   /// Tries a step of every bucket out, and tells what the run will take; nothing of the run is touched.

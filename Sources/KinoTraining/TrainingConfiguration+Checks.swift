@@ -16,6 +16,11 @@ extension TrainingConfiguration {
     try require(steps > 0, "steps must be positive, found \(steps)")
     try require(
       1...4096 ~= accumulate ?? 1, "accumulate must be in 1...4096, found \(accumulate ?? 1)")
+    let smallest = buckets.map(\.batch).min() ?? 1
+    try require(
+      1...max(1, smallest) ~= accumulate ?? 1,
+      "accumulate cuts a batch into \(accumulate ?? 1) parts, and a bucket has a batch of \(smallest)"
+    )
     try require(!buckets.isEmpty, "expected at least one bucket")
     for bucket in buckets {
       try require(
@@ -39,9 +44,14 @@ extension TrainingConfiguration {
       buckets.contains { $0.weight > 0 && ($0.after ?? 0) <= 0 },
       "no bucket has a weight from the start")
     try require(
+      data.folders.allSatisfy { !$0.path.isEmpty }, "data.folders: the path of one is empty")
+    try require(
       data.world >= 0 && data.folders.allSatisfy { $0.weight >= 0 }
         && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0,
       "expected data with a positive weight")
+    try require(
+      transformer?.lora != nil || data.folders.allSatisfy { $0.prior != true },
+      "data.folders: `prior` needs `lora`, beside which the start model is still there to be asked")
     try require(
       data.framesPerSecond > 0 && data.framesPerSecond <= 120,
       "frames_per_second must be in 0...120")

@@ -1,5 +1,6 @@
 public import Foundation
 internal import Kino
+internal import KinoWorld
 internal import Yams
 
 extension TrainingConfiguration {
@@ -22,6 +23,11 @@ extension TrainingConfiguration {
       guard let given = try Yams.compose(yaml: text) else {
         throw TrainingError(
           .invalidConfiguration, "\(url.path): expected settings, found an empty file.")
+      }
+      guard given.mapping != nil else {
+        throw TrainingError(
+          .invalidConfiguration,
+          "\(url.path): expected settings, such as `output: folder`, found other text.")
       }
       let node = try StartDefaults(given)?.completed() ?? given
       self = try YAMLDecoder().decode(Self.self, from: node)
@@ -62,16 +68,50 @@ extension DecodingError {
   /// Names the key and what is wrong with it.
   var explanation: String {
     func place(_ context: Context, _ last: (any CodingKey)? = nil) -> String {
-      (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
+      (context.codingPath + (last.map { [$0] } ?? [])).reduce(into: "") { path, key in
+        if let index = key.intValue {
+          path += "[\(index)]"
+        } else {
+          path += (path.isEmpty ? "" : ".") + key.stringValue
+        }
+      }
+    }
+    func name(_ type: Any.Type) -> String {
+      switch type {
+      case is any FloatingPoint.Type: "a number"
+      case is any UnsignedInteger.Type: "a whole number, not negative"
+      case is any FixedWidthInteger.Type: "a whole number"
+      case is Bool.Type: "true or false"
+      case is String.Type: "text"
+      case is any Collection.Type: "a list"
+      default: "settings in braces or lines of their own"
+      }
     }
     switch self {
     case .keyNotFound(let key, let context):
       return "the setting `\(place(context, key))` is missing."
-    case .typeMismatch(let type, let context): return "`\(place(context))`: expected \(type)."
+    case .typeMismatch(let type, let context): return "`\(place(context))`: expected \(name(type))."
     case .valueNotFound(let type, let context):
-      return "`\(place(context))`: expected \(type), found nothing."
-    case .dataCorrupted(let context): return "`\(place(context))`: \(context.debugDescription)"
+      return "`\(place(context))`: expected \(name(type)), found nothing."
+    case .dataCorrupted(let context):
+      return "`\(place(context))`: \(context.choice ?? context.debugDescription)"
     @unknown default: return "\(self)"
     }
+  }
+}
+
+extension DecodingError.Context {
+  /// What may stand in the place of a word that is none of a list; `nil` if that is not what is wrong.
+  fileprivate var choice: String? {
+    let lists: [(Any.Type, [String])] = [
+      (
+        TrainingConfiguration.Precision.self,
+        TrainingConfiguration.Precision.allCases.map(\.rawValue)
+      ),
+      (ComputeDevice.self, ComputeDevice.allCases.map(\.rawValue)),
+      (CaptionLength.self, CaptionLength.allCases.map(\.rawValue)),
+    ]
+    let words = lists.first { debugDescription.hasPrefix("Cannot initialize \($0.0) from") }?.1
+    return words.map { "expected \($0.formatted(.list(type: .or))), found another word." }
   }
 }

@@ -34,7 +34,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
   public var judge: JudgeSettings?
 
   /// The type of the networks' products.
-  public enum Precision: String, Codable, Sendable {
+  public enum Precision: String, Codable, CaseIterable, Sendable {
     case float32, bfloat16
     /// bfloat16 where that is faster: on graphics processors, and on processors with instructions for it.
     case fastest
@@ -137,6 +137,9 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
       public var path: String
       /// How often a sample comes from it, relative to the others.
       public var weight: Double
+      /// Beside adapters: whether its clips show what must not change. What the start model makes of them
+      /// is learnt, not what they show. `nil`: no.
+      public var prior: Bool?
     }
   }
 

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// A training run that can't start or can't go on.
 public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What kind of fault it is.
@@ -15,6 +17,19 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
   package init(_ code: Code, _ details: String) {
     self.code = code
     self.details = details
+  }
+
+  /// Makes a folder, with those above it, unless it is there.
+  static func makeFolder(_ url: URL) throws(TrainingError) {
+    do {
+      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    } catch {
+      let isFile = (error as NSError).code == CocoaError.fileWriteFileExists.rawValue
+      throw TrainingError(
+        .cannotWrite,
+        "\(url.path): the folder can't be made\(isFile ? ", since a file is there" : ""). Choose another place."
+      )
+    }
   }
 
   static func lostProcess(_ text: String) -> TrainingError {

@@ -36,13 +36,7 @@ final class TrainingRun<Task: TrainingTask> {
     self.configuration = configuration
     self.report = team.isFirst ? report : { _ in }
     folder = configuration.outputFolder
-    do {
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    } catch {
-      throw TrainingError(
-        .cannotWrite,
-        "\(folder.path): the output folder can't be made. \(error.localizedDescription)")
-    }
+    try TrainingError.makeFolder(folder)
     state = TrainingState(
       parameters: task.parameters, isMatrix: task.isMatrix, rateFactor: task.rateFactor, team: team)
     try team.requireShared(folder)

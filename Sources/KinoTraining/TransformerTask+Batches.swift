@@ -39,7 +39,8 @@ extension TransformerTask {
     guard let store = try filled(bucket, to: available, shouldStop: shouldStop) else { return nil }
     let range = part.range(of: all.count)
     let (indices, captions) = (all[range].map(\.0), all[range].map(\.1))
-    var batch = Batch(captions: captions, range: range, total: all.count)
+    var batch = Batch(
+      captions: captions, kept: kept(indices, captions, of: bucket), range: range, total: all.count)
     if range.isEmpty { return batch }
     batch.latents = try store.latents(at: indices)
     let truthWeight = settings.truth?.weight(at: step, of: configuration.steps) ?? 0
@@ -53,6 +54,17 @@ extension TransformerTask {
     batch.truth = TruthBatch(truths, knownShare: Double(known) / Double(all.count))
     batch.truthWeight = truthWeight
     return batch
+  }
+
+  /// Beside adapters, the start model is kept where the subject is not: in scenes and folders of the prior, and
+  /// where there is no text, from which guidance leads away.
+  private func kept(
+    _ indices: [Int], _ captions: [String], of bucket: TrainingConfiguration.Bucket
+  ) -> [Int] {
+    guard networks.start != nil else { return [] }
+    return indices.indices.filter {
+      captions[$0].isEmpty || source.isPrior(indices[$0], of: bucket)
+    }
   }
 
   /// Cuts a window around an object out of each sample, `side` pixels wide.

@@ -19,6 +19,8 @@ final class TransformerTask: TrainingTask {
   struct Batch {
     var latents = Tensor.zeros([0])  // [B, C, f, h, w], normalised
     let captions: [String]
+    /// Samples, in order, of which adapters keep what the start model makes of them.
+    var kept: [Int] = []
     /// Which of the step's samples these are, and how many there are.
     let range: Range<Int>
     let total: Int
@@ -126,14 +128,16 @@ final class TransformerTask: TrainingTask {
   ) throws -> Parts {
     let type = configuration.computeType
     func parts(
-      _ network: DiffusionTransformer, _ captions: any CaptionEncoding, _ learner: Learner,
+      _ network: DiffusionTransformer, beside start: DiffusionTransformer? = nil,
+      _ captions: any CaptionEncoding, _ learner: Learner,
       _ text: UMT5Encoder.Configuration, _ parameters: [(key: String, value: Tensor)],
       _ others: [(key: String, value: Tensor)] = []
     ) -> Parts {
       var network = network
       network.recomputesBlocks = settings.recompute ?? false
       return Parts(
-        networks: CaptionedNetworks(transformer: network, captions: captions, computeType: type),
+        networks: CaptionedNetworks(
+          transformer: network, start: start, captions: captions, computeType: type),
         learner: learner, text: text,
         parameters: parameters.map { (key: "transformer." + $0.key, value: $0.value) }
           + others.map { (key: "text_encoder." + $0.key, value: $0.value) })
@@ -162,7 +166,8 @@ final class TransformerTask: TrainingTask {
       let base = try start.adapted(by: adapters, type, on: device)
       let weights = Dictionary(uniqueKeysWithValues: base.parameters.map { ($0.key, $0.value) })
       return parts(
-        base.network, frozen, .adapters(adapters, weights: weights, of: start), text,
+        base.network, beside: start.network(of: weights), frozen,
+        .adapters(adapters, weights: weights, of: start), text,
         adapters.parameters)
     }
     if settings.freezesText == true {
@@ -192,7 +197,7 @@ final class TransformerTask: TrainingTask {
     let folder = configuration.outputFolder.appendingPathComponent("tokenizer")
     let path = folder.appendingPathComponent("spiece.model").path
     if !FileManager.default.fileExists(atPath: path) {
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      try TrainingError.makeFolder(folder)
       if let start {
         try FileManager.default.copyItem(atPath: start.tokenizer.path, toPath: path)
         return try SentencePieceTokenizer(contentsOf: path)
@@ -231,7 +236,7 @@ final class TransformerTask: TrainingTask {
       batch.latents.moved(to: device), known: Array(patterns), sigmas: Array(sigmas),
       patch: networks.patch)
     let (errors, middle) = try networks.errors(
-      canvases, noise: noise, captions: batch.captions,
+      canvases, noise: noise, captions: batch.captions, kept: batch.kept,
       weights: batch.truth?.weights(object: settings.objectWeight, motion: settings.motionWeight),
       tokensAfter: batch.truthWeight > 0 ? settings.truth?.block : nil)
     let velocity = errors.mean()

@@ -123,6 +123,36 @@ struct LoRATrainingTests {
     #expect(try own.run(broken) == whole)
   }
 
+  @Test(
+    "of the prior nothing is learnt that the start model does not do already",
+    arguments: [
+      ("footage}", 1.0, false), ("footage, prior: true}", 0, true), ("footage}", 0, false),
+    ])
+  func keeps(folder: String, world: Double, isPrior: Bool) throws {
+    let own = try OwnFootage()
+    var text = own.text(world: world).replacingOccurrences(of: "footage}", with: folder)
+    if world > 0 {
+      text.replace(try Regex(#"folders: \[.*\]"#), with: "folders: []")
+    }
+    let configuration = try own.configuration(text)
+    try own.run(configuration)
+    let log = try String(
+      contentsOf: own.place["run/metrics.jsonl"], encoding: .utf8)
+    let losses = log.matches(of: /"loss":([-0-9.e]+)/).compactMap { Double($0.output.1) }
+    #expect(losses.count == 6)
+    let learns = world == 0 && !isPrior
+    #expect(losses.allSatisfy { learns ? $0 > 0.1 : $0 < 1e-9 }, "\(losses)")
+  }
+
+  @Test("a prior without adapters is an error")
+  func priorNeedsLoRA() throws {
+    let own = try OwnFootage(clips: 1)
+    let text = own.text(lora: "frozen_text: true")
+      .replacingOccurrences(of: "footage}", with: "footage, prior: true}")
+    let error = #expect(throws: TrainingError.self) { try own.configuration(text) }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("`prior` needs `lora`"))
+  }
+
   @Test("blocks computed again give adapters the same gradients")
   func recomputes() throws {
     let own = try OwnFootage()

@@ -58,12 +58,7 @@ public struct FootagePreparation: Sendable {
     sheetRows: Int = 100, report: @escaping @Sendable (Event) -> Void = { _ in }
   ) async throws -> PreparationReport {
     let scan = try FootageScan(folder: folder, excluding: output)
-    do {
-      try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
-    } catch {
-      throw TrainingError(
-        .cannotWrite, "\(output.path): the folder can't be made. \(error.localizedDescription)")
-    }
+    try TrainingError.makeFolder(output)
     try PreparationJournal.requireOwn(output)
     let lock = try RunLock(folder: output)
     defer { withExtendedLifetime(lock) {} }

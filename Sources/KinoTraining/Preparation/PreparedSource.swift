@@ -83,7 +83,8 @@ public struct PreparationSettings: Codable, Hashable, Sendable {
     }
     if let maximumSide {
       try require(
-        32...4096 ~= maximumSide, "the longest side is \(maximumSide); use 32...4096 pixels.")
+        32...4096 ~= maximumSide,
+        "the longest shorter side is \(maximumSide); use 32...4096 pixels.")
     }
   }
 }
