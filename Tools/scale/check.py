@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 """Trains a tiny transformer by one process and by several, kills some, and says whether all of it is the same run.
 
-    python3 Tools/scale/check.py [KINO] [--kills N]
+    python3 Tools/scale/check.py [KINO] [--kills N] [--hosts | --speed]
 
 Checks that two processes have the loss of one to 1e-4 over 200 steps; that a process that is killed ends the others
 within a minute with a sentence; that one and three processes go on from the checkpoint of two; and that a run of one
 or two processes, killed N times at random moments, ends with the bytes of an unbroken one. Prints the time of a step.
+
+With --hosts, which needs root and a system with network namespaces, it checks that alone: two hosts with a link of
+100 Mbit/s have the loss of one process, and both end within a minute when the link falls silent.
+
+With --speed it only times steps of a network of kino-mini's size by 1, 2 and 4 processes of one thread.
 """
 
 import hashlib
@@ -58,6 +63,32 @@ transformer:
   truth: {{weight: 0.3, block: 1, until: 0.8}}
   defaults: {{name: tiny, width: 64, height: 64, frames: 5, steps: 2, guidance: 2}}
 """
+SPEED = """\
+output: {output}
+seed: 3
+steps: 14
+precision: float32
+optimizer: {{learning_rate: 1.0e-3, matrix_rate: 1.0e-3, warmup_steps: 1, decay_fraction: 0.2, weight_decay: 0.01,
+  beta2: 0.99, clip_norm: 1, average_decay: 0.9}}
+buckets:
+  - {{width: 128, height: 128, frames: 1, batch: 48, weight: 1}}
+data: {{world: 1, folders: [], frames_per_second: 12}}
+schedule: {{checkpoint_minutes: 9, log_steps: 1, held_out_steps: 0, sample_steps: 0}}
+transformer:
+  autoencoder: {vae}
+  heads: 6
+  head_width: 32
+  layers: 6
+  feed_forward_width: 768
+  patch: 1
+  text: {{vocabulary: 700, width: 128, heads: 4, head_width: 32, layers: 2, feed_forward_width: 256}}
+  latents: {{initial: 48, per_step: 0, limit: 48}}
+  caption_dropout: 0.1
+  russian: 0
+  base_shift: 1.5
+  base_tokens: 80
+  defaults: {{name: mini, width: 128, height: 128, frames: 1, steps: 2, guidance: 2}}
+"""
 failed = False
 
 
@@ -68,12 +99,11 @@ def report(name, holds, text):
 
 
 class Run:
-    def __init__(self, kino, work, name, minutes=9.0, steps=STEPS):
+    def __init__(self, kino, work, name, minutes=9.0, steps=STEPS, text=COMMON + TRANSFORMER):
         self.kino, self.output, self.file = kino, work / name, work / f"{name}.yaml"
-        text = COMMON.format(output=self.output, minutes=minutes, steps=steps)
-        self.file.write_text(text + TRANSFORMER.format(vae=work / "vae"))
+        self.file.write_text(text.format(output=self.output, minutes=minutes, steps=steps, vae=work / "vae"))
 
-    def start(self, count):
+    def start(self, count, hosts=None):
         """Starts processes as torchrun does; the arguments and variables are all that they share."""
         with socket.socket() as place:
             place.bind(("127.0.0.1", 0))
@@ -83,14 +113,14 @@ class Run:
             variables = dict(os.environ, GOMP_SPINCOUNT="1000")
             if count > 1:
                 variables |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count),
-                              "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+                              "MASTER_ADDR": hosts.address(0) if hosts else "127.0.0.1", "MASTER_PORT": str(port)}
             processes.append(subprocess.Popen(
-                [self.kino, "train", str(self.file), "--threads", "1"], env=variables, text=True,
+                [*(hosts.enter(rank) if hosts else []), self.kino, "train", str(self.file), "--threads", "1"], env=variables, text=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
         return processes
 
-    def run(self, count):
-        processes = self.start(count)
+    def run(self, count, hosts=None):
+        processes = self.start(count, hosts)
         said = [process.communicate()[1] for process in processes]
         if any(process.returncode for process in processes):
             print(*said, sep="\n")
@@ -113,7 +143,8 @@ class Run:
         return {line["step"]: line["figures"]["loss"] for line in self.lines() if "loss" in line["figures"]}
 
     def seconds(self):
-        times = sorted(line["figures"]["seconds_per_step"] for line in self.lines()[20:])
+        lines = self.lines()
+        times = sorted(line["figures"]["seconds_per_step"] for line in lines[len(lines) // 4:])
         return times[len(times) // 2]
 
     def bytes(self):
@@ -124,6 +155,92 @@ class Run:
     def wait_for(self, step):
         while not any(line["step"] >= step for line in self.lines()):
             time.sleep(0.05)
+
+
+class Hosts:
+    """Two network namespaces with a link of their own, 100 Mbit/s each way."""
+
+    names = ["kino-host-0", "kino-host-1"]
+    rate = "100mbit"
+
+    def __enter__(self):
+        self.__exit__()
+        for name in self.names:
+            self.do("ip", "netns", "add", name)
+        self.do("ip", "link", "add", "kino-0", "netns", self.names[0], "type", "veth", "peer", "name", "kino-1",
+                "netns", self.names[1])
+        for rank in (0, 1):
+            self.do(*self.enter(rank), "ip", "address", "add", f"{self.address(rank)}/24", "dev", f"kino-{rank}")
+            for device in ("lo", f"kino-{rank}"):
+                self.do(*self.enter(rank), "ip", "link", "set", device, "up")
+            self.do(*self.enter(rank), "tc", "qdisc", "add", "dev", f"kino-{rank}", "root", "tbf", "rate", self.rate,
+                    "burst", "64kb", "latency", "100ms")
+        return self
+
+    def __exit__(self, *_):
+        for name in self.names:
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+
+    @staticmethod
+    def do(*command):
+        subprocess.run(command, check=True)
+
+    @staticmethod
+    def address(rank):
+        return f"10.77.0.{rank + 1}"
+
+    def enter(self, rank):
+        return ["ip", "netns", "exec", self.names[rank]]
+
+    def sent(self, rank):
+        """Bytes that a host has sent."""
+        text = subprocess.run([*self.enter(rank), "cat", f"/sys/class/net/kino-{rank}/statistics/tx_bytes"],
+                              check=True, capture_output=True, text=True).stdout
+        return int(text)
+
+    def cut(self):
+        """Makes the link lose everything, as a broken cable would: nobody is told."""
+        self.do(*self.enter(1), "tc", "qdisc", "replace", "dev", "kino-1", "root", "tbf", "rate", "8bit", "burst", "1",
+                "latency", "1ms")
+        self.do(*self.enter(0), "tc", "qdisc", "replace", "dev", "kino-0", "root", "tbf", "rate", "8bit", "burst", "1",
+                "latency", "1ms")
+
+
+def check_hosts(kino, work):
+    one = Run(kino, work, "one")
+    one.run(1)
+    expected = one.losses()
+    with Hosts() as hosts:
+        apart = Run(kino, work, "apart")
+        before = hosts.sent(0)
+        apart.run(2, hosts)
+        far = difference(apart.losses(), expected, range(1, STEPS + 1))
+        report("two hosts", far < 1e-4, f"losses of {STEPS} steps within {far:.1e} of one process")
+        print(f"    a step takes {one.seconds() * 1000:.1f} ms by one, {apart.seconds() * 1000:.1f} ms by two hosts at "
+              f"{hosts.rate}; host 0 sent {(hosts.sent(0) - before) / STEPS / 1e6:.2f} MB a step")
+        lost = Run(kino, work, "silent", minutes=0.02)
+        processes = lost.start(2, hosts)
+        lost.wait_for(60)
+        hosts.cut()
+        begin = time.time()
+        for rank, process in enumerate(processes):
+            said = process.communicate()[1].strip().splitlines()[-1]
+            report(f"a silent link, host {rank}", time.time() - begin < 60 and "start them again" in said,
+                   f"after {time.time() - begin:.1f} s it ended with {process.returncode}: {said}")
+    with Hosts() as hosts:
+        lost.run(2, hosts)
+        far = difference(lost.losses(), expected, range(1, STEPS + 1))
+        report("both go on", far < 1e-4, f"losses within {far:.1e} of one process")
+
+
+def check_speed(kino, work):
+    alone = None
+    for count in (1, 2, 4):
+        run = Run(kino, work, f"speed-{count}", text=SPEED)
+        run.run(count)
+        alone = alone or run.seconds()
+        print(f"    {count} processes: a step takes {run.seconds():.2f} s, {alone / run.seconds():.2f} times as fast as "
+              f"one; {os.cpu_count()} cores", flush=True)
 
 
 def difference(found, expected, steps):
@@ -166,6 +283,12 @@ def main():
         for more in ([], ["--export", str(work / "vae")]):
             subprocess.run([kino, "train", str(start), *more], check=True, capture_output=True)
 
+        if "--hosts" in arguments:
+            check_hosts(kino, work)
+            sys.exit(failed)
+        if "--speed" in arguments:
+            check_speed(kino, work)
+            sys.exit(failed)
         one, two = Run(kino, work, "one"), Run(kino, work, "two")
         one.run(1)
         two.run(2)
