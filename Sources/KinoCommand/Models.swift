@@ -13,7 +13,10 @@ struct Models: ParsableCommand {
 
   @Argument(help: "Folders of models, or files of weights.")
   var paths: [String] = []
-  @Flag(help: "Open every file: finds shards cut short, Git LFS pointers and damaged headers.")
+  @Flag(
+    help: """
+      Read every byte: finds shards cut short, Git LFS pointers, damaged headers and changed bytes.
+      """)
   var verify = false
   @Flag(help: "Print a JSON object for each on standard output.")
   var json = false

@@ -91,8 +91,11 @@ extension WeightsError.Code: CustomStringConvertible {
   public static let gap = Self("gap")
   /// Bytes after the last tensor belong to none.
   public static let trailingBytes = Self("trailingBytes")
-  /// A boolean is neither 0 nor 1.
+  /// A boolean is neither 0 nor 1, or a number is none that a network has.
   public static let badValue = Self("badValue")
+
+  /// The bytes are not those that a download was told of.
+  public static let badChecksum = Self("badChecksum")
 
   // Checkpoints, folders, configurations.
   /// A tensor asked for is not there.

@@ -50,6 +50,42 @@ import Testing
     #expect(found.first?.notRun?.contains("1 tensors of other names") == true)
   }
 
+  @Test func `A number that no network has is found, in a file of the right length`() throws {
+    let tiny = try TinyFolder()
+    let file = tiny.model.appendingPathComponent(
+      "transformer/diffusion_pytorch_model.safetensors")
+    var bytes = try Data(contentsOf: file)
+    let place = bytes.count - 1
+    #expect(models(tiny.model, verifying: true).first?.isWhole == true)
+    // The exponent's highest bit, of the last number.
+    bytes[place] ^= 0x40
+    try bytes.write(to: file)
+    #expect(models(tiny.model).first?.isWhole == true)
+    let faults = try #require(models(tiny.model, verifying: true).first).faults
+    #expect(faults.count == 1 && faults.first?.contains("Bytes of the file were changed") == true)
+  }
+
+  @Test func `A download's checksum finds any changed byte`() throws {
+    let tiny = try TinyFolder()
+    let folder = tiny.url.appendingPathComponent("local")
+    let file = folder.appendingPathComponent("split_files/a.safetensors")
+    let note = folder.appendingPathComponent(
+      ".cache/huggingface/download/split_files/a.safetensors.metadata")
+    for url in [file, note] {
+      try FileManager.default.createDirectory(
+        at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    }
+    try SafetensorsFile.write(["blocks.0.attn1.to_q.diff": Tensor.zeros([8])], to: file)
+    let sum = try WeightSet(at: file).fileHash().hexadecimal
+    try "0123abcd\n\(sum)\n1.5\n".write(to: note, atomically: true, encoding: .utf8)
+    #expect(models(folder, verifying: true).first?.faults == [])
+    var bytes = try Data(contentsOf: file)
+    bytes[bytes.count - 4] ^= 1
+    try bytes.write(to: file)
+    let faults = try #require(models(folder, verifying: true).first).faults
+    #expect(faults.count == 1 && faults.first?.contains("SHA-256 \(sum.prefix(12))") == true)
+  }
+
   @Test func `Every file at fault is found, not only the first`() throws {
     let tiny = try TinyFolder()
     let transformer = tiny.model.appendingPathComponent("transformer")

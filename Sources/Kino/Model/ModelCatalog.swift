@@ -66,8 +66,8 @@ public struct ModelCatalog: Sendable {
   ///
   /// - Parameters:
   ///   - places: Folders, or files of weights; those that do not exist are passed over.
-  ///   - isVerifying: Whether every file is opened, and every fault told, not only the first of each model:
-  ///     shards cut short, Git LFS pointers, damaged headers.
+  ///   - isVerifying: Whether every file is read, and every fault told, not only the first of each model:
+  ///     shards cut short, Git LFS pointers, damaged headers, changed bytes.
   public init(searching places: [URL], verifying isVerifying: Bool = false) {
     self.isVerifying = isVerifying
     for place in places { search(place, name: nil, depth: Self.depth) }
@@ -170,7 +170,11 @@ public struct ModelCatalog: Sendable {
         let folder = try model.folder(of: component)
         let faults = isVerifying ? WeightSet.faults(at: folder) : []
         for fault in faults { found.note(fault, of: component) }
-        if faults.isEmpty { found.bytes += try model.weights(of: component).storedByteCount }
+        if faults.isEmpty {
+          let weights = try model.weights(of: component)
+          found.bytes += weights.storedByteCount
+          if isVerifying { weights.damage().forEach { found.note($0, of: component) } }
+        }
       }
     } catch {
       found.note(error, of: component)
@@ -209,7 +213,11 @@ public struct ModelCatalog: Sendable {
       if isVerifying {
         for fault in WeightSet.faults(at: url) { found.note(fault) }
       }
-      if found.isWhole { try describe(WeightSet(at: url), &found) }
+      if found.isWhole {
+        let weights = try WeightSet(at: url)
+        if isVerifying { weights.damage().forEach { found.note($0) } }
+        try describe(weights, &found)
+      }
     } catch {
       found.note(error)
     }
