@@ -124,6 +124,8 @@ struct SamplingOptions: ParsableArguments {
       "The noise, 0 to 1, at which guidance is on; elsewhere a step costs half.",
       valueName: "low:high"))
   var guidanceRange: NoiseRange?
+  @Option(help: "How far steps lean to high noise; 1 spreads them evenly.")
+  var shift: Double?
   @Option(
     help: "Leave out most of a step that changes by less than this share, such as 0.1: less exact.")
   var cache: Double?
@@ -134,6 +136,7 @@ struct SamplingOptions: ParsableArguments {
     var settings = SamplingSettings(seed: seed, stepCount: steps, guidanceScale: guidance)
     settings.lowNoiseGuidanceScale = lowNoiseGuidance
     settings.guidanceRange = guidanceRange?.range
+    settings.shift = shift
     settings.cacheThreshold = cache
     settings.sampler = sampler
     return settings

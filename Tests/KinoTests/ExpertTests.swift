@@ -72,6 +72,23 @@ import Testing
     #expect(throws: StudioError.self) { try other.validated(for: studio.model) }
   }
 
+  @Test func `Another shift gives another clip, and recipes and commands state it`() async throws {
+    let folder = try TinyFolder()
+    let studio = try await folder.studio()
+    let clip = try #require(await studio.clip(request()))
+    var other = request()
+    other.settings.shift = 9
+    let shifted = try await studio.clip(other)
+    #expect(shifted != nil && shifted != clip)
+    let recipe = Recipe(
+      try other.validated(for: studio.model), model: studio.model, hash: "")
+    #expect(recipe.command.contains("--shift 9") && Recipe(json: recipe.json) == recipe)
+    for shift in [0, -1, .nan, 101] {
+      other.settings.shift = shift
+      #expect(throws: StudioError.self) { try other.validated(for: studio.model) }
+    }
+  }
+
   @Test func `The second expert matters, and the boundary decides where`() async throws {
     let folder = try TinyFolder(form: .experts)
     let clip = try #require(await folder.studio().clip(request()))

@@ -85,6 +85,7 @@ extension SamplingSettings {
       add(
         "guidance-range", "\(Recipe.plain(range.lowerBound)):\(Recipe.plain(range.upperBound))")
     }
+    if let shift { add("shift", Recipe.plain(shift)) }
     if let cacheThreshold { add("cache", Recipe.plain(cacheThreshold)) }
     if let precision { add("precision", precision.rawValue) }
     if let sampler, sampler != .uniPC { add("sampler", sampler.rawValue) }

@@ -17,6 +17,9 @@ public struct SamplingSettings: Hashable, Sendable {
   /// The noise, 0...1, at which the guidance is on; elsewhere a step costs half. `nil` is all of it. Clips
   /// are less exact with less.
   public var guidanceRange: ClosedRange<Double>?
+  /// How far steps lean to high noise, 0.01...100: 1 spreads them evenly, and distilled and larger models are made
+  /// for more. `nil` is the model's, which may grow with the clip.
+  public var shift: Double?
   /// Steps whose first block changes by less than this share leave out the others, 0...1; `nil` for none.
   /// Less exact and faster.
   public var cacheThreshold: Double?
@@ -37,7 +40,7 @@ public struct SamplingSettings: Hashable, Sendable {
 
 extension SamplingSettings: Codable {
   enum CodingKeys: String, CodingKey {
-    case seed, cache, sampler, precision
+    case seed, cache, sampler, precision, shift
     case stepCount = "steps"
     case guidanceScale = "guidance"
     case lowNoiseGuidanceScale = "low_noise_guidance"
@@ -51,6 +54,7 @@ extension SamplingSettings: Codable {
     stepCount = try values.decodeIfPresent(Int.self, forKey: .stepCount)
     guidanceScale = try values.decodeIfPresent(Double.self, forKey: .guidanceScale)
     lowNoiseGuidanceScale = try values.decodeIfPresent(Double.self, forKey: .lowNoiseGuidanceScale)
+    shift = try values.decodeIfPresent(Double.self, forKey: .shift)
     cacheThreshold = try values.decodeIfPresent(Double.self, forKey: .cache)
     sampler = try values.decodeIfPresent(SamplerKind.self, forKey: .sampler)
     precision = try values.decodeIfPresent(Precision.self, forKey: .precision)
@@ -73,6 +77,7 @@ extension SamplingSettings: Codable {
     try values.encodeIfPresent(lowNoiseGuidanceScale, forKey: .lowNoiseGuidanceScale)
     try values.encodeIfPresent(
       guidanceRange.map { [$0.lowerBound, $0.upperBound] }, forKey: .guidanceRange)
+    try values.encodeIfPresent(shift, forKey: .shift)
     try values.encodeIfPresent(cacheThreshold, forKey: .cache)
     try values.encodeIfPresent(sampler, forKey: .sampler)
     try values.encodeIfPresent(precision, forKey: .precision)
@@ -103,6 +108,8 @@ struct ResolvedSampling: Hashable, Sendable {
   /// As ``guidanceScale`` for models of one transformer.
   let lowNoiseGuidanceScale: Double
   let guidanceRange: ClosedRange<Double>
+  /// `nil` is the model's.
+  let shift: Double?
   /// 0 for none.
   let cacheThreshold: Double
   let sampler: SamplerKind
@@ -122,6 +129,9 @@ struct ResolvedSampling: Hashable, Sendable {
     _ = try within(0...1, range.lowerBound, "guidance range")
     _ = try within(0...1, range.upperBound, "guidance range")
     guidanceRange = range
+    shift = try settings.shift.map { value throws(StudioError) in
+      try within(0.01...100, value, "shift")
+    }
     cacheThreshold = try within(0...1, settings.cacheThreshold ?? 0, "cache")
     sampler = settings.sampler ?? .uniPC
     precision = settings.precision ?? (Engine.prefersBFloat16 ? .bf16 : .f32)
@@ -138,6 +148,7 @@ struct ResolvedSampling: Hashable, Sendable {
     settings.lowNoiseGuidanceScale =
       lowNoiseGuidanceScale == guidanceScale ? nil : lowNoiseGuidanceScale
     settings.guidanceRange = guidanceRange == 0...1 ? nil : guidanceRange
+    settings.shift = shift
     settings.cacheThreshold = cacheThreshold > 0 ? cacheThreshold : nil
     settings.sampler = sampler
     settings.precision = precision

@@ -165,7 +165,7 @@ public struct Model: Sendable {
   ) throws -> FlowMatchingSchedule? {
     if level == 0 { return nil }
     let whole = try FlowMatchingSchedule(
-      stepCount: settings.stepCount, shift: shift(tokens: tokens),
+      stepCount: settings.stepCount, shift: settings.shift ?? shift(tokens: tokens),
       spacing: settings.sampler.sampler.spacing)
     if level >= 1 { return whole }
     let below = whole.sigmas.dropLast().filter { $0 < level * 0.999 }

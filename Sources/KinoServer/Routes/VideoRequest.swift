@@ -20,7 +20,8 @@ struct VideoRequest {
   /// Fields that every request for a video has beside its own.
   static let common: Set<String> = [
     "model", "size", "fps", "fit", "negative_prompt", "sound", "seed", "steps", "guidance",
-    "guidance_range", "cache", "sampler", "precision", "n", "format", "dry_run",
+    "low_noise_guidance", "guidance_range", "shift", "cache", "sampler", "precision", "n", "format",
+    "dry_run",
   ]
 
   init(_ composition: Composition, _ fields: Fields, shelf: ModelShelf) throws {
@@ -53,7 +54,8 @@ struct VideoRequest {
   private static func settings(_ fields: Fields) throws -> SamplingSettings {
     if case .object(let given)? = fields.root["settings"] {
       let known: Set = [
-        "seed", "steps", "guidance", "guidance_range", "cache", "sampler", "precision",
+        "seed", "steps", "guidance", "low_noise_guidance", "guidance_range", "shift", "cache",
+        "sampler", "precision",
       ]
       if let name = given.keys.sorted().first(where: { !known.contains($0) }) {
         throw APIError.invalid("settings", "'settings' has no '\(name.prefix(80))'.")
@@ -63,6 +65,9 @@ struct VideoRequest {
     settings.seed = try fields.seed("seed") ?? settings.seed
     settings.stepCount = try fields.integer("steps") ?? settings.stepCount
     settings.guidanceScale = try fields.number("guidance") ?? settings.guidanceScale
+    settings.lowNoiseGuidanceScale =
+      try fields.number("low_noise_guidance") ?? settings.lowNoiseGuidanceScale
+    settings.shift = try fields.number("shift") ?? settings.shift
     settings.cacheThreshold = try fields.number("cache") ?? settings.cacheThreshold
     if let ends = try fields.value("guidance_range", [Double].self) {
       guard ends.count == 2, ends[0] <= ends[1] else {
