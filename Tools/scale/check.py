@@ -268,7 +268,13 @@ def check_kills(kino, work, count, kills, draw):
             for process in ([draw.choice(processes)] if draw.random() < 0.5 else processes):
                 process.send_signal(signal.SIGKILL)
             for process in processes:
-                process.communicate()
+                try:
+                    process.communicate(timeout=60)
+                except subprocess.TimeoutExpired:
+                    # One that has met nobody yet goes on waiting, until its launcher ends it.
+                    process.kill()
+                    if "waits for the others" not in process.communicate()[1]:
+                        sys.exit("a process did not notice within a minute that another was gone")
             done += 1
         runs += 1
         equal += broken.bytes() == whole.bytes()
