@@ -83,7 +83,7 @@ extension DecodingError {
       case is any FixedWidthInteger.Type: "a whole number"
       case is Bool.Type: "true or false"
       case is String.Type: "text"
-      case is any Collection.Type: "a list"
+      case is Node.Sequence.Type, is any RangeReplaceableCollection.Type: "a list"
       default: "settings in braces or lines of their own"
       }
     }

@@ -24,7 +24,7 @@ printf '{"file": "a.mp4", "caption": "a"}\n{"file": "a.mp4", \n' >twice/manifest
 cp clips/a.mp4 twice/
 
 own 'seed: -1\n'
-own 'steps: 3\n'
+changed 's/steps: 2/steps: 0/'
 own 'precision: fp8\n'
 own 'accumulate: 0\n'
 own 'accumulate: 1000\n'
@@ -63,8 +63,8 @@ changed 's/path: clips/path: clips, weight: -1/'
 changed 's/path: clips/path: clips, weight: 0/'
 changed 's/path: clips/path: ""/'
 changed 's/, lora: {rank: 2}/, frozen_text: true/; s/path: clips/path: clips, prior: true/'
-changed 's|output: .*|output: /proc/run|'
-changed 's|output: .*|output: notes.txt|'
+changed 's#output: .*#output: /proc/run#'
+changed 's#output: .*#output: notes.txt#'
 own '' '' 'as it is'
 rm -rf run-own
 row "kino train own.yaml --export a.safetensors" "$kino" train own.yaml --export a.safetensors

@@ -141,7 +141,10 @@ extension ChatSettings {
     let resolved = URL(filePath: path).resolvingSymlinksInPath().path
     let attributes = try? FileManager.default.attributesOfItem(atPath: resolved)
     guard let attributes, attributes[.type] as? FileAttributeType == .typeRegular else {
-      throw StudioError(.invalidSetting, "\(path): expected a file, found none")
+      throw StudioError(
+        .invalidSetting,
+        "\(path): expected a file with `url` and `model` of a chat endpoint, found none; write one."
+      )
     }
     guard let size = attributes[.size] as? Int, size <= limit,
       let text = try? String(contentsOfFile: resolved, encoding: .utf8)
