@@ -93,7 +93,11 @@ extension WeightSet {
 
   // MARK: - Checking
 
-  private static let chunkLength = 1 << 22
+  /// Ranges of numbers that are looked at together.
+  static func chunks(of count: Int) -> [Range<Int>] {
+    let length = 1 << 22
+    return stride(from: 0, to: count, by: length).map { $0..<min($0 + length, count) }
+  }
 
   /// Throws unless a copy has the same tensors, every number within the rounding of its type.
   func checkCopy(_ copy: WeightSet) throws(WeightsError) {
@@ -101,8 +105,7 @@ extension WeightSet {
     for tensor in copy.tensors {
       let a = try self.tensor(named: tensor.name).detached().reshaped(to: -1)
       let b = try copy.tensor(named: tensor.name).reshaped(to: -1)
-      for start in stride(from: 0, to: a.count, by: Self.chunkLength) {
-        let range = start..<min(start + Self.chunkLength, a.count)
+      for range in Self.chunks(of: a.count) {
         let original = a.slice(0, range).cast(to: .float64)
         let distance = (original - b.slice(0, range).cast(to: .float64)).abs()
         let excess = (distance - tensor.type.rounding(of: original)).max().item()

@@ -23,8 +23,6 @@ extension WeightSet {
   }
 
   private static let greatest = 10_000.0
-  /// Numbers that are looked at together.
-  private static let chunkLength = 1 << 22
 
   private func checksumFault(_ file: WeightFile, _ expected: String) -> WeightsError? {
     let found = withExtendedLifetime(file.mapping) {
@@ -41,9 +39,8 @@ extension WeightSet {
     do {
       guard tensor.type.isPacked || tensor.type.dtype.isFloatingPoint else { return nil }
       let all = try self.tensor(named: tensor.name).detached().reshaped(to: -1)
-      for start in stride(from: 0, to: all.count, by: Self.chunkLength) {
-        let part = all.slice(0, start..<min(start + Self.chunkLength, all.count))
-        let greatest = part.cast(to: .float32).abs().max().item()
+      for range in Self.chunks(of: all.count) {
+        let greatest = all.slice(0, range).cast(to: .float32).abs().max().item()
         // Written so that NaN fails.
         guard greatest <= Self.greatest else {
           return WeightsError(

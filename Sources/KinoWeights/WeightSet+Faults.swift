@@ -4,10 +4,11 @@ extension WeightSet {
   /// Bytes of all files together, headers included.
   public var storedByteCount: Int { files.reduce(0) { $0 + $1.mapping.byteCount } }
 
-  /// Opens weights file by file.
+  /// Opens weights file by file, and reads every byte of whole ones.
   ///
   /// - Parameter url: A file, an index of shards, or a component's folder.
-  /// - Returns: What ``init(at:)`` would throw, but for every file and not only the first at fault.
+  /// - Returns: What ``init(at:)`` would throw, but for every file and not only the first at fault; else
+  ///   ``damage()``.
   public static func faults(at url: URL) -> [WeightsError] {
     do throws(WeightsError) {
       if isFolder(url) {
@@ -23,8 +24,7 @@ extension WeightSet {
         }
       }
       // What the files are to each other can only be told of whole ones.
-      if faults.isEmpty { _ = try WeightSet(at: url) }
-      return faults
+      return faults.isEmpty ? try WeightSet(at: url).damage() : faults
     } catch {
       return [error]
     }

@@ -35,17 +35,19 @@ steps: {steps}
 precision: float32
 optimizer: {{learning_rate: 1.0e-3, matrix_rate: 1.0e-3, warmup_steps: 1, decay_fraction: 0.2, weight_decay: 0.01,
   beta2: 0.99, clip_norm: 1, average_decay: 0.9}}
-buckets:
-  - {{width: 32, height: 32, frames: 5, batch: 6, weight: 1}}
-  - {{width: 64, height: 32, frames: 1, batch: 12, weight: 1}}
 data: {{world: 1, folders: [], frames_per_second: 12}}
 schedule: {{checkpoint_minutes: {minutes}, log_steps: 1, held_out_steps: 0, sample_steps: 0}}
 """
-AUTOENCODER = """\
-autoencoder: {base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4,
-  squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4}
+BUCKETS = """\
+buckets:
+  - {{width: 32, height: 32, frames: 5, batch: 6, weight: 1}}
+  - {{width: 64, height: 32, frames: 1, batch: 12, weight: 1}}
 """
-TRANSFORMER = """\
+AUTOENCODER = """\
+autoencoder: {{base_width: 4, decoder_base_width: 4, latent_channels: 4, residual_blocks: 1, patch: 4,
+  squared_weight: 1, gradient_weight: 0.2, divergence_weight: 1.0e-4}}
+"""
+TINY = """\
 transformer:
   autoencoder: {vae}
   heads: 4
@@ -63,17 +65,9 @@ transformer:
   truth: {{weight: 0.3, block: 1, until: 0.8}}
   defaults: {{name: tiny, width: 64, height: 64, frames: 5, steps: 2, guidance: 2}}
 """
-SPEED = """\
-output: {output}
-seed: 3
-steps: 14
-precision: float32
-optimizer: {{learning_rate: 1.0e-3, matrix_rate: 1.0e-3, warmup_steps: 1, decay_fraction: 0.2, weight_decay: 0.01,
-  beta2: 0.99, clip_norm: 1, average_decay: 0.9}}
+MINI = """\
 buckets:
   - {{width: 128, height: 128, frames: 1, batch: 48, weight: 1}}
-data: {{world: 1, folders: [], frames_per_second: 12}}
-schedule: {{checkpoint_minutes: 9, log_steps: 1, held_out_steps: 0, sample_steps: 0}}
 transformer:
   autoencoder: {vae}
   heads: 6
@@ -99,8 +93,9 @@ def report(name, holds, text):
 
 
 class Run:
-    def __init__(self, kino, work, name, minutes=9.0, steps=STEPS, text=COMMON + TRANSFORMER):
+    def __init__(self, kino, work, name, minutes=9.0, steps=STEPS, network=BUCKETS + TINY):
         self.kino, self.output, self.file = kino, work / name, work / f"{name}.yaml"
+        text = COMMON + network
         self.file.write_text(text.format(output=self.output, minutes=minutes, steps=steps, vae=work / "vae"))
 
     def start(self, count, hosts=None):
@@ -173,8 +168,7 @@ class Hosts:
             self.do(*self.enter(rank), "ip", "address", "add", f"{self.address(rank)}/24", "dev", f"kino-{rank}")
             for device in ("lo", f"kino-{rank}"):
                 self.do(*self.enter(rank), "ip", "link", "set", device, "up")
-            self.do(*self.enter(rank), "tc", "qdisc", "add", "dev", f"kino-{rank}", "root", "tbf", "rate", self.rate,
-                    "burst", "64kb", "latency", "100ms")
+            self.limit(rank, self.rate, "64kb", "100ms")
         return self
 
     def __exit__(self, *_):
@@ -192,6 +186,10 @@ class Hosts:
     def enter(self, rank):
         return ["ip", "netns", "exec", self.names[rank]]
 
+    def limit(self, rank, rate, burst, latency):
+        self.do(*self.enter(rank), "tc", "qdisc", "replace", "dev", f"kino-{rank}", "root", "tbf", "rate", rate,
+                "burst", burst, "latency", latency)
+
     def sent(self, rank):
         """Bytes that a host has sent."""
         text = subprocess.run([*self.enter(rank), "cat", f"/sys/class/net/kino-{rank}/statistics/tx_bytes"],
@@ -200,10 +198,8 @@ class Hosts:
 
     def cut(self):
         """Makes the link lose everything, as a broken cable would: nobody is told."""
-        self.do(*self.enter(1), "tc", "qdisc", "replace", "dev", "kino-1", "root", "tbf", "rate", "8bit", "burst", "1",
-                "latency", "1ms")
-        self.do(*self.enter(0), "tc", "qdisc", "replace", "dev", "kino-0", "root", "tbf", "rate", "8bit", "burst", "1",
-                "latency", "1ms")
+        for rank in (0, 1):
+            self.limit(rank, "8bit", "1", "1ms")
 
 
 def check_hosts(kino, work):
@@ -236,7 +232,7 @@ def check_hosts(kino, work):
 def check_speed(kino, work):
     alone = None
     for count in (1, 2, 4):
-        run = Run(kino, work, f"speed-{count}", text=SPEED)
+        run = Run(kino, work, f"speed-{count}", steps=14, network=MINI)
         run.run(count)
         alone = alone or run.seconds()
         print(f"    {count} processes: a step takes {run.seconds():.2f} s, {alone / run.seconds():.2f} times as fast as "
@@ -290,10 +286,9 @@ def main():
     draw = random.Random(5)
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
-        start = work / "ae.yaml"
-        start.write_text(COMMON.format(output=work / "ae", minutes=9, steps=2) + AUTOENCODER)
+        start = Run(kino, work, "ae", steps=2, network=BUCKETS + AUTOENCODER)
         for more in ([], ["--export", str(work / "vae")]):
-            subprocess.run([kino, "train", str(start), *more], check=True, capture_output=True)
+            subprocess.run([kino, "train", str(start.file), *more], check=True, capture_output=True)
 
         if "--hosts" in arguments:
             check_hosts(kino, work)

@@ -39,13 +39,16 @@ public struct SamplingSettings: Hashable, Sendable {
 }
 
 extension SamplingSettings: Codable {
-  enum CodingKeys: String, CodingKey {
+  enum CodingKeys: String, CodingKey, CaseIterable {
     case seed, cache, sampler, precision, shift
     case stepCount = "steps"
     case guidanceScale = "guidance"
     case lowNoiseGuidanceScale = "low_noise_guidance"
     case guidanceRange = "guidance_range"
   }
+
+  /// The names that settings have in JSON.
+  package static var fieldNames: Set<String> { Set(CodingKeys.allCases.map(\.rawValue)) }
 
   /// Reads what is there; a range is an array of two numbers that rise.
   public init(from decoder: any Decoder) throws {

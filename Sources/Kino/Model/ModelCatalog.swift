@@ -170,11 +170,7 @@ public struct ModelCatalog: Sendable {
         let folder = try model.folder(of: component)
         let faults = isVerifying ? WeightSet.faults(at: folder) : []
         for fault in faults { found.note(fault, of: component) }
-        if faults.isEmpty {
-          let weights = try model.weights(of: component)
-          found.bytes += weights.storedByteCount
-          if isVerifying { weights.damage().forEach { found.note($0, of: component) } }
-        }
+        if faults.isEmpty { found.bytes += try model.weights(of: component).storedByteCount }
       }
     } catch {
       found.note(error, of: component)
@@ -213,11 +209,7 @@ public struct ModelCatalog: Sendable {
       if isVerifying {
         for fault in WeightSet.faults(at: url) { found.note(fault) }
       }
-      if found.isWhole {
-        let weights = try WeightSet(at: url)
-        if isVerifying { weights.damage().forEach { found.note($0) } }
-        try describe(weights, &found)
-      }
+      if found.isWhole { try describe(WeightSet(at: url), &found) }
     } catch {
       found.note(error)
     }

@@ -18,11 +18,9 @@ struct VideoRequest {
   var remixedFrom: String?
 
   /// Fields that every request for a video has beside its own.
-  static let common: Set<String> = [
-    "model", "size", "fps", "fit", "negative_prompt", "sound", "seed", "steps", "guidance",
-    "low_noise_guidance", "guidance_range", "shift", "cache", "sampler", "precision", "n", "format",
-    "dry_run",
-  ]
+  static let common = SamplingSettings.fieldNames.union([
+    "model", "size", "fps", "fit", "negative_prompt", "sound", "n", "format", "dry_run",
+  ])
 
   init(_ composition: Composition, _ fields: Fields, shelf: ModelShelf) throws {
     var composition = composition
@@ -53,10 +51,7 @@ struct VideoRequest {
 
   private static func settings(_ fields: Fields) throws -> SamplingSettings {
     if case .object(let given)? = fields.root["settings"] {
-      let known: Set = [
-        "seed", "steps", "guidance", "low_noise_guidance", "guidance_range", "shift", "cache",
-        "sampler", "precision",
-      ]
+      let known = SamplingSettings.fieldNames
       if let name = given.keys.sorted().first(where: { !known.contains($0) }) {
         throw APIError.invalid("settings", "'settings' has no '\(name.prefix(80))'.")
       }
