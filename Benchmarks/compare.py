@@ -99,6 +99,8 @@ def peer_in_process(arguments, latents):
 def kino(arguments, latents):
     command = [arguments.kino, "bench", arguments.workload, "--latents", latents, "--runs", "1", "--json",
                "--precision", arguments.kino_precision or arguments.precision, "--threads", str(arguments.threads)]
+    if getattr(arguments, "weights", None):
+        command += ["--weights", str(arguments.weights)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return result["median_ms"] / 1000, result["peak_bytes"]
 

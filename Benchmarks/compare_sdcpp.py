@@ -6,10 +6,12 @@
         --no-binary stable-diffusion-cpp-python stable-diffusion-cpp-python==0.4.7
     swift build -c release --product kino
     /tmp/peers/bin/python Benchmarks/compare_sdcpp.py --type q8_0 --kino-precision int8
+    /tmp/peers/bin/python Benchmarks/compare_sdcpp.py --type q4_K --kino-type q4_k --kino-precision f32
 
 Both have random weights of the same shapes, the same latents, batch 1 and the same number of threads. The other engine
 gets no text encoder and then attends to 256 rows of zeros, where Kino attends to 512. It counts the second of two
-steps. Its weights are written to --folder once: 3 GB.
+steps. Its weights are written to --folder once: 3 GB. With --kino-type Kino reads the same weights from a GGUF file
+that it makes of them once, and multiplies them as they are there.
 """
 
 import argparse
@@ -147,6 +149,7 @@ def main():
     parser.add_argument("--type", default="f16", help="its weights: f16, bf16, f32, q8_0, ...")
     parser.add_argument("--flash-attention", action="store_true", help="its flash attention")
     parser.add_argument("--kino-precision", choices=["bf16", "f32", "int8"], default="bf16")
+    parser.add_argument("--kino-type", choices=["q8_0", "q4_k"], help="Kino's weights, as stored")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path("/tmp/peers/weights"))
@@ -156,6 +159,11 @@ def main():
     if arguments.peer:
         return peer(arguments, [int(n) for n in arguments.latents.split("x")])
     write_weights(arguments.folder)
+    if arguments.kino_type:
+        arguments.weights = arguments.folder / f"transformer-{arguments.kino_type}.gguf"
+        if not arguments.weights.exists():
+            subprocess.run([arguments.kino, "convert", str(arguments.folder / "transformer.safetensors"),
+                            str(arguments.weights), "--precision", arguments.kino_type], check=True)
     arguments.workload = "wan2.1-1.3b-step"
     attention = ", flash attention" if arguments.flash_attention else ""
     compare(arguments, arguments.latents, peer_in_process, f"stable-diffusion.cpp {arguments.type}{attention}")

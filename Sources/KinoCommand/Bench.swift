@@ -33,6 +33,11 @@ struct Bench: AsyncParsableCommand {
   @Option(
     help: "The type to compute in: f32, bf16 or int8; without it, the faster of the first two.")
   var precision: Precision?
+  @Option(
+    help: ArgumentHelp(
+      "Weights of a transformer for wan2.1-1.3b-step, of any form; without it, random ones.",
+      valueName: "file"))
+  var weights: String?
   @Option(help: "Timed runs of each; the median is reported.")
   var runs = 5
   @Option(help: "Threads of one operation; without it, all cores.")
@@ -48,7 +53,9 @@ struct Bench: AsyncParsableCommand {
   func run() async throws {
     if let threads { Engine.threadCount = threads }
     let precision = precision ?? (Engine.prefersBFloat16 ? .bf16 : .f32)
-    let benchmark = Benchmark(precision: precision, runCount: runs) {
+    let benchmark = Benchmark(
+      precision: precision, runCount: runs, weights: weights.map { URL(fileURLWithPath: $0) }
+    ) {
       try await Studio(threadCount: threads)
     }
     let chosen = workloads.isEmpty ? Workload.allCases.filter { $0 != .miniGenerate } : workloads

@@ -20,8 +20,8 @@ struct Convert: ParsableCommand {
   var output: String
   @Option(
     help: """
-      The type of the weights: f32, f16, bf16, or q8_0 in GGUF files; without it they keep theirs, \
-      and GGUF files take q8_0.
+      The type of the weights: f32, f16, bf16, or q8_0 and q4_k in GGUF files; without it they keep \
+      theirs, and GGUF files take q8_0.
       """)
   var precision: WeightPrecision?
   @Option(

@@ -1,4 +1,4 @@
-internal import Foundation
+public import Foundation
 public import Kino
 internal import KinoMedia
 internal import KinoTensor
@@ -38,6 +38,7 @@ public struct Benchmark {
 
   private let precision: Precision
   private let runCount: Int
+  private let weights: URL?
   private let studio: () async throws -> Studio
 
   /// Prepares to time.
@@ -45,10 +46,14 @@ public struct Benchmark {
   /// - Parameters:
   ///   - precision: What to compute in; int8 concerns the transformer's blocks alone.
   ///   - runCount: Timed runs of each workload, at least 1; one more before them is not timed.
+  ///   - weights: A transformer's file for ``Workload/wanStep``, of any form and size; without it, random weights.
   ///   - studio: Opens the model of ``Workload/miniGenerate``.
-  public init(precision: Precision, runCount: Int = 5, studio: @escaping () async throws -> Studio)
-  {
+  public init(
+    precision: Precision, runCount: Int = 5, weights: URL? = nil,
+    studio: @escaping () async throws -> Studio
+  ) {
     precondition(runCount >= 1, "Benchmark: \(runCount) runs")
+    self.weights = weights
     self.precision = precision
     self.runCount = runCount
     self.studio = studio
@@ -66,7 +71,7 @@ public struct Benchmark {
     let work =
       workload == .miniGenerate
       ? try await generation()
-      : try WorkloadFactory(latents: latents, precision: precision).make(workload)
+      : try WorkloadFactory(latents: latents, precision: precision, weights: weights).make(workload)
     let peak = work.operations.map { _ in matrixPeak() }
     try await work.run()
     PeakMemory.reset()

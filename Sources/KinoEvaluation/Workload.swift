@@ -3,6 +3,7 @@ internal import Kino
 internal import KinoModels
 internal import KinoNN
 internal import KinoTensor
+internal import KinoWeights
 
 /// A piece of work that `kino bench` times; the names are part of its interface.
 public enum Workload: String, CaseIterable, Codable, Sendable {
@@ -45,6 +46,8 @@ struct PreparedWork {
 struct WorkloadFactory {
   let latents: [Int]  // [F, H, W]
   let precision: Precision
+  /// The transformer's file; `nil` for random weights.
+  var weights: URL?
   private var dtype: DType { precision == .f32 ? .float32 : .bfloat16 }
 
   private var noise: (_ shape: [Int]) -> Tensor {
@@ -59,7 +62,7 @@ struct WorkloadFactory {
     case .attention: attention()
     case .linear: linear()
     case .block: transformer(layerCount: 1)
-    case .wanStep: transformer(layerCount: Self.wan.layerCount)
+    case .wanStep: try wanStep()
     case .wanDecode: decoding(try Self.published())
     case .miniTrainStep: trainingStep()
     case .miniDecode: decoding(Self.miniAutoencoder)
@@ -102,13 +105,32 @@ struct WorkloadFactory {
     }
   }
 
+  private func wanStep() throws -> PreparedWork {
+    guard let weights else { return transformer(layerCount: Self.wan.layerCount) }
+    for form in try CheckpointForm.recognise(in: WeightSet(at: weights)) {
+      guard case .transformer(let configuration) = form.network else { continue }
+      let isPacked = form.weights.tensors.contains(where: \.type.isPacked)
+      let model = try form.weights.load(
+        computeType: dtype,
+        productWeights: precision == .int8 ? .int8 : isPacked ? .unpacked : .packed
+      ) { DiffusionTransformer($0, configuration: configuration) }
+      return step(of: model)
+    }
+    throw StudioError(
+      .invalidModel, "\(weights.path): expected a transformer, found another network.")
+  }
+
   private func transformer(layerCount: Int) -> PreparedWork {
     var configuration = Self.wan
     configuration.layerCount = layerCount
     let registry = ParameterRegistry(
       seed: 1, isTrainable: false, computeType: dtype,
       productWeights: precision == .int8 ? .int8 : .packed)
-    let model = DiffusionTransformer(registry.root, configuration: configuration)
+    return step(of: DiffusionTransformer(registry.root, configuration: configuration))
+  }
+
+  private func step(of model: DiffusionTransformer) -> PreparedWork {
+    let configuration = model.configuration
     let x = noise([1, configuration.inputChannels] + latents)
     let text = withoutGradient {
       model.textContext(noise([1, 512, configuration.textWidth]), computeType: dtype)

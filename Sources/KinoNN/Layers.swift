@@ -6,15 +6,16 @@ public struct Linear: Sendable {
     case plain(Tensor)
     case packed(PackedMatrix)
     case quantized(QuantizedMatrix)
+    case unpacked(UnpackedMatrix)
   }
 
   private let product: Product
   /// `[outputs]`.
   public let bias: Tensor?
-  /// What the layer learns while its weight stays.
-  public let adapter: LowRankPair?
+  /// What is learnt, or was, while the weight stays.
+  let adapters: [LowRankPair]
 
-  /// `[outputs, inputs]`; `nil` where it was packed, or rounded to 8-bit numbers.
+  /// `[outputs, inputs]`; `nil` where it is kept in another form.
   public var weight: Tensor? {
     if case .plain(let weight) = product { weight } else { nil }
   }
@@ -41,6 +42,7 @@ public struct Linear: Sendable {
         "weight", shape: [outputs, inputs], initializer: initializer, precision: precision,
         isKept: isKept)
     }
+    var adapters = [scope.lowRankPair(inputs: inputs, outputs: outputs)].compactMap(\.self)
     switch isLarge ? scope.productWeights : .plain {
     case .plain: product = .plain(weight(precision, isKept: true))
     case .packed:
@@ -54,17 +56,23 @@ public struct Linear: Sendable {
     case .int8:
       product = .quantized(QuantizedMatrix(weight(.stored, isKept: false)))
       scope.release("weight")
+    case .unpacked:
+      if let stored = scope.unpackedWeight("weight", shape: [outputs, inputs]) {
+        product = .unpacked(stored.matrix)
+        adapters += stored.pairs
+      } else {
+        product = .plain(weight(precision, isKept: true))
+      }
     }
+    self.adapters = adapters
     self.bias =
       bias
       ? scope.parameter("bias", shape: [outputs], initializer: .zeros, precision: precision) : nil
-    adapter = scope.lowRankPair(inputs: inputs, outputs: outputs)
   }
 
   /// Maps `[..., inputs]` to `[..., outputs]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    guard let adapter else { return multiplied(x) }
-    return multiplied(x) + adapter(x)
+    adapters.reduce(multiplied(x)) { $0 + $1(x) }
   }
 
   private func multiplied(_ x: Tensor) -> Tensor {
@@ -73,15 +81,18 @@ public struct Linear: Sendable {
       x.linear(weight: weight.cast(to: x.dtype), bias: bias?.cast(to: x.dtype))
     case .packed(let matrix): matrix.linear(x, bias: bias?.cast(to: x.dtype))
     case .quantized(let matrix): matrix.linear(x, bias: bias)
+    case .unpacked(let matrix): matrix.linear(x, bias: bias)
     }
   }
 
   /// Maps `[..., inputs]` to the GELU of `[..., outputs]`, in the tanh form.
   public func gelu(_ x: Tensor) -> Tensor {
-    switch product {
+    guard adapters.isEmpty else { return self(x).geluTanh() }
+    return switch product {
     case .plain: self(x).geluTanh()
     case .packed(let matrix): matrix.linear(x, bias: bias?.cast(to: x.dtype), appliesGELU: true)
     case .quantized(let matrix): matrix.linear(x, bias: bias, appliesGELU: true)
+    case .unpacked(let matrix): matrix.linear(x, bias: bias, appliesGELU: true)
     }
   }
 }
@@ -191,17 +202,31 @@ public struct RMSNorm: Sendable {
 
 /// A table of rows picked by integers.
 public struct Embedding: Sendable {
-  /// `[entries, width]`.
-  public let weight: Tensor
+  private enum Table {
+    case plain(Tensor)
+    case unpacked(UnpackedMatrix)
+  }
 
-  /// Takes `weight` from `scope`.
+  private let table: Table
+
+  /// Takes `weight`, `[entries, width]`, from `scope`.
   public init(
     _ scope: ParameterScope, entries: Int, width: Int,
     initializer: Initializer = .normal(standardDeviation: 1)
   ) {
-    weight = scope.parameter("weight", shape: [entries, width], initializer: initializer)
+    let shape = [entries, width]
+    if let stored = scope.unpackedWeight("weight", shape: shape, allowsPairs: false) {
+      table = .unpacked(stored.matrix)
+    } else {
+      table = .plain(scope.parameter("weight", shape: shape, initializer: initializer))
+    }
   }
 
   /// Maps integers of any shape to `[..., width]`.
-  public func callAsFunction(_ indices: Tensor) -> Tensor { weight.embedded(indices) }
+  public func callAsFunction(_ indices: Tensor) -> Tensor {
+    switch table {
+    case .plain(let weight): weight.embedded(indices)
+    case .unpacked(let rows): rows.embedded(indices)
+    }
+  }
 }

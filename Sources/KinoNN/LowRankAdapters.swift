@@ -7,8 +7,16 @@ public struct LowRankPair: Sendable {
   public let down: Tensor
   /// `[outputs, rank]`.
   public let up: Tensor
-  /// Alpha over the rank.
+  /// Alpha over the rank, times the weight that an adapter is given.
   public let scale: Double
+
+  /// A pair of `down`, `[rank, inputs]`, and `up`, `[outputs, rank]`.
+  public init(down: Tensor, up: Tensor, scale: Double) {
+    precondition(
+      down.rank == 2 && up.rank == 2 && down.size(0) == up.size(1),
+      "LowRankPair: \(down.summary), \(up.summary)")
+    (self.down, self.up, self.scale) = (down, up, scale)
+  }
 
   /// Maps `[..., inputs]` to `[..., outputs]`, in the type of `x`.
   func callAsFunction(_ x: Tensor) -> Tensor {

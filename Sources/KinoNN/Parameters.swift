@@ -9,6 +9,21 @@ public enum ProductWeights: Sendable {
   case packed
   /// Rounded to 8-bit numbers.
   case int8
+  /// In the packed form of their file, on the CPU; plain where the file has them as numbers.
+  case unpacked
+}
+
+/// A weight in the packed form of its file, and what adapters add beside it.
+public struct UnpackedWeight: Sendable {
+  /// The weight.
+  public let matrix: UnpackedMatrix
+  /// Each adds its own change.
+  public let pairs: [LowRankPair]
+
+  /// A weight with the changes of some adapters.
+  public init(_ matrix: UnpackedMatrix, pairs: [LowRankPair] = []) {
+    (self.matrix, self.pairs) = (matrix, pairs)
+  }
 }
 
 /// Where a network's parameters come from, and the list of them once it is built.
@@ -26,7 +41,9 @@ public enum ProductWeights: Sendable {
 public final class ParameterRegistry {
   private enum Source {
     case initial(seed: UInt64, device: Device)
-    case stored(names: Set<String>, lookup: (String) -> Tensor?, release: (String) -> Void)
+    case stored(
+      names: Set<String>, lookup: (String) -> Tensor?, unpacked: (String) -> UnpackedWeight?,
+      release: (String) -> Void)
   }
 
   private let source: Source
@@ -40,6 +57,8 @@ public final class ParameterRegistry {
 
   /// The network's parameters in the order it asked for them, but for those that it may pack or round.
   public private(set) var parameters: [(key: String, value: Tensor)] = []
+  /// The weights that stay in the packed form of their file, by key.
+  public private(set) var unpackedWeights: [String: UnpackedWeight] = [:]
 
   /// Initialises parameters from a seed; each depends on the seed and its own key alone.
   ///
@@ -72,19 +91,23 @@ public final class ParameterRegistry {
   ///   - productWeights: How layers that allow it keep their weights.
   ///   - adapters: Low-rank pairs beside linear layers, which may learn though the weights do not.
   ///   - lookup: The tensor of a key.
+  ///   - unpacked: The weight of a key in the packed form of its file; `nil` where it has none.
   ///   - release: Told a key whose numbers the network keeps in another form, so that those looked up
   ///     need not stay in memory.
   public init(
     names: Set<String>, computeType: DType? = nil, isTrainable: Bool = false,
     productWeights: ProductWeights = .plain, adapters: LowRankAdapters? = nil,
-    lookup: @escaping (String) -> Tensor?, release: @escaping (String) -> Void = { _ in }
+    lookup: @escaping (String) -> Tensor?,
+    unpacked: @escaping (String) -> UnpackedWeight? = { _ in nil },
+    release: @escaping (String) -> Void = { _ in }
   ) {
     precondition(!isTrainable || productWeights == .plain, "only plain weights can be trained")
     precondition(
-      adapters == nil || productWeights == .plain, "only plain weights pass gradients on")
+      adapters == nil || [.plain, .unpacked].contains(productWeights),
+      "packed and rounded weights pass no gradients on")
     self.adapters = adapters
     self.productWeights = productWeights
-    source = .stored(names: names, lookup: lookup, release: release)
+    source = .stored(names: names, lookup: lookup, unpacked: unpacked, release: release)
     self.computeType = computeType
     self.isTrainable = isTrainable
   }
@@ -95,7 +118,7 @@ public final class ParameterRegistry {
   /// Throws ``ParameterMismatch`` unless checkpoint and network have the same keys and shapes.
   public func validate() throws(ParameterMismatch) {
     var found = mismatch
-    if case .stored(let names, _, _) = source {
+    if case .stored(let names, _, _, _) = source {
       found.unused = names.subtracting(seen).sorted()
     }
     if !found.isEmpty { throw found }
@@ -119,7 +142,7 @@ public final class ParameterRegistry {
     case .initial(let seed, let device):
       let value = initializer.tensor(shape: shape, seed: seed, key: key).moved(to: device)
       return isTrainable || precision != .compute ? value : value.cast(to: computeType ?? .float32)
-    case .stored(_, let lookup, _):
+    case .stored(_, let lookup, _, _):
       // Stands in for what is missing, so that one report can name every fault; holds one number.
       let placeholder = { Tensor.zeros(shape.map { _ in 1 }).expanded(to: shape) }
       guard let stored = lookup(key) else {
@@ -145,7 +168,18 @@ public final class ParameterRegistry {
   }
 
   func release(_ key: String) {
-    if case .stored(_, _, let release) = source { release(key) }
+    if case .stored(_, _, _, let release) = source { release(key) }
+  }
+
+  /// The weight of a key in the packed form of its file, if it has one and is to stay in it.
+  func takeUnpacked(_ key: String, shape: [Int], allowsPairs: Bool) -> UnpackedWeight? {
+    guard productWeights == .unpacked, case .stored(_, _, let unpacked, _) = source,
+      let weight = unpacked(key), [weight.matrix.outputs, weight.matrix.inputs] == shape,
+      allowsPairs || weight.pairs.isEmpty
+    else { return nil }
+    precondition(seen.insert(key).inserted, "two parameters are named \(key)")
+    unpackedWeights[key] = weight
+    return weight
   }
 }
 
@@ -188,6 +222,11 @@ public struct ParameterScope {
   ) -> Tensor {
     registry.take(
       self[name].path, shape: shape, initializer: initializer, precision: precision, isKept: isKept)
+  }
+
+  /// Takes the parameter `path.name` in the packed form of its file, if it has one and is to stay in it.
+  func unpackedWeight(_ name: String, shape: [Int], allowsPairs: Bool = true) -> UnpackedWeight? {
+    registry.takeUnpacked(self[name].path, shape: shape, allowsPairs: allowsPairs)
   }
 
   /// Tells that the numbers of a stored parameter are kept in another form from now on.

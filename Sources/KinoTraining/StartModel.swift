@@ -38,8 +38,7 @@ struct StartModel {
 
   /// Copies that learn.
   func trainable(on device: Device) throws -> (
-    transformer: (network: DiffusionTransformer, parameters: [(key: String, value: Tensor)]),
-    text: (network: UMT5Encoder, parameters: [(key: String, value: Tensor)])
+    transformer: LoadedNetwork<DiffusionTransformer>, text: LoadedNetwork<UMT5Encoder>
   ) {
     (
       try trainableTransformer(on: device),
@@ -50,20 +49,19 @@ struct StartModel {
   }
 
   /// A copy of the transformer that learns.
-  func trainableTransformer(on device: Device) throws -> (
-    network: DiffusionTransformer, parameters: [(key: String, value: Tensor)]
-  ) {
+  func trainableTransformer(on device: Device) throws -> LoadedNetwork<DiffusionTransformer> {
     try family.weights.transformer.loadWithParameters(device: device, isTrainable: true) {
       DiffusionTransformer($0, configuration: family.transformer)
     }
   }
 
-  /// The transformer as it is, in the type of products, with adapters that learn.
+  /// The transformer as it is, in the type of products or in the packed form of its file, with adapters that learn.
   func adapted(
     by adapters: LowRankAdapters, _ computeType: DType, on device: Device
-  ) throws -> (network: DiffusionTransformer, parameters: [(key: String, value: Tensor)]) {
+  ) throws -> (network: DiffusionTransformer, weights: FrozenWeights) {
     let loaded = try family.weights.transformer.loadWithParameters(
-      computeType: computeType, device: device, adapters: adapters
+      computeType: computeType, device: device,
+      productWeights: device == .cpu ? .unpacked : .plain, adapters: adapters
     ) { DiffusionTransformer($0, configuration: family.transformer) }
     if let target = adapters.unusedTargets.first {
       throw TrainingError(
@@ -71,13 +69,12 @@ struct StartModel {
         "lora.targets: no layer of \(model.name) is named \(target.prefix(60)); use to_q, to_k, to_v, to_out.0, ffn.net.0.proj or ffn.net.2."
       )
     }
-    return loaded
+    return (loaded.network, FrozenWeights(loaded))
   }
 
   /// The transformer as it is, of weights that ``adapted(by:_:on:)`` has loaded.
-  func network(of weights: [String: Tensor]) -> DiffusionTransformer {
-    let registry = ParameterRegistry(names: Set(weights.keys), lookup: { weights[$0] })
-    return DiffusionTransformer(registry.root, configuration: family.transformer)
+  func network(of weights: FrozenWeights) -> DiffusionTransformer {
+    DiffusionTransformer(weights.registry().root, configuration: family.transformer)
   }
 
   private static let aliases = ["shared.weight": "encoder.embed_tokens.weight"]
@@ -100,5 +97,26 @@ struct StartModel {
         "transformer.\(name) is \(found), that of \(model.name) is \(expected); leave the setting out to take the model's."
       )
     }
+  }
+}
+
+/// A network's weights that stay as they are while adapters learn beside them.
+struct FrozenWeights {
+  private let values: [String: Tensor]
+  private let unpacked: [String: UnpackedWeight]
+
+  init<Network>(_ loaded: LoadedNetwork<Network>) {
+    values = Dictionary(uniqueKeysWithValues: loaded.parameters.map { ($0.key, $0.value) })
+    unpacked = loaded.unpackedWeights
+  }
+
+  /// How many stay in the packed form of their file.
+  var packedCount: Int { unpacked.count }
+
+  /// Gives the weights out again, for the same network.
+  func registry(adapters: LowRankAdapters? = nil) -> ParameterRegistry {
+    ParameterRegistry(
+      names: Set(values.keys).union(unpacked.keys), productWeights: .unpacked, adapters: adapters,
+      lookup: { values[$0] }, unpacked: { unpacked[$0] })
   }
 }

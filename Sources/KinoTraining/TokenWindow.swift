@@ -14,7 +14,7 @@ struct TokenWindow: Hashable {
   /// Draws a window that holds a token of an object, or any window where none is known.
   ///
   /// - Parameters:
-  ///   - truth: What the sample's first frame shows.
+  ///   - truth: What a frame of the sample shows.
   ///   - rows: Rows of tokens, at least `side`.
   ///   - columns: Tokens in a row, at least `side`.
   ///   - side: Tokens along the window's sides.

@@ -76,11 +76,13 @@ extension TransformerTask {
     let cell = autoencoder.configuration.spatialScale * patch
     var random = RandomSource(
       seed: configuration.seed ^ stableHash("window"),
-      drawCount: UInt64(step) << 20 + UInt64(first) * TokenWindow.drawCount)
-    let windows = truths.map {
-      TokenWindow(
-        around: $0?.first, rows: bucket.height / cell, columns: bucket.width / cell,
-        side: side / cell, by: &random)
+      drawCount: UInt64(step) << 20 + UInt64(first) * (1 + TokenWindow.drawCount))
+    let windows = truths.map { frames in
+      // At any moment: an object must be seen coming as well as going.
+      let moment = random.uniform()
+      return TokenWindow(
+        around: frames.map { $0[min($0.count - 1, Int(moment * Double($0.count)))] },
+        rows: bucket.height / cell, columns: bucket.width / cell, side: side / cell, by: &random)
     }
     return (
       stack(windows.indices.map { windows[$0].cut(latents.select(0, $0), patch: patch) }),

@@ -18,16 +18,14 @@ extension TransformerTask {
       return Dictionary(own.map { (String($0.key.dropFirst(prefix.count)), $0.value) }) { a, _ in a
       }
     }
-    func registry(_ values: [String: Tensor], _ adapters: LowRankAdapters? = nil)
-      -> ParameterRegistry
-    {
-      ParameterRegistry(names: Set(values.keys), adapters: adapters, lookup: { values[$0] })
+    func registry(_ values: [String: Tensor]) -> ParameterRegistry {
+      ParameterRegistry(names: Set(values.keys), lookup: { values[$0] })
     }
     let transformer =
       switch learner {
       case .both, .transformer: registry(values("transformer."))
       case .adapters(let adapters, let weights, _):
-        registry(weights, LowRankAdapters(values("transformer."), as: adapters))
+        weights.registry(adapters: LowRankAdapters(values("transformer."), as: adapters))
       }
     var captions = networks.captions
     if case .both = learner {

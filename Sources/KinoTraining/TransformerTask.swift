@@ -54,7 +54,7 @@ final class TransformerTask: TrainingTask {
     /// The transformer; texts are encoded once.
     case transformer
     /// Adapters beside the transformer's frozen weights, which are given.
-    case adapters(LowRankAdapters, weights: [String: Tensor], of: StartModel)
+    case adapters(LowRankAdapters, weights: FrozenWeights, of: StartModel)
   }
 
   init(_ configuration: TrainingConfiguration, team: Team = .alone) throws {
@@ -164,10 +164,9 @@ final class TransformerTask: TrainingTask {
         rank: lora.rank, alpha: lora.alpha, targets: lora.targets, seed: configuration.seed,
         device: device)
       let base = try start.adapted(by: adapters, type, on: device)
-      let weights = Dictionary(uniqueKeysWithValues: base.parameters.map { ($0.key, $0.value) })
       return parts(
-        base.network, beside: start.network(of: weights), frozen,
-        .adapters(adapters, weights: weights, of: start), text,
+        base.network, beside: start.network(of: base.weights), frozen,
+        .adapters(adapters, weights: base.weights, of: start), text,
         adapters.parameters)
     }
     if settings.freezesText == true {

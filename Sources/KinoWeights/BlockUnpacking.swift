@@ -31,7 +31,8 @@ extension StoredType {
     }
   }
 
-  private func unpackInOrder(
+  /// Unpacks whole blocks on the thread that asks.
+  func unpackInOrder(
     _ source: UnsafeRawPointer, _ count: Int, _ target: UnsafeMutablePointer<Float>
   ) {
     func each(_ unpack: (Block, UnsafeMutablePointer<Float>) -> Void) {

@@ -1,3 +1,4 @@
+package import KinoNN
 package import KinoTensor
 
 /// Where a tensor of a set comes from, and what is done to it when it is asked for.
@@ -53,10 +54,48 @@ struct TensorSource: Sendable {
   }
 }
 
+extension TensorSource {
+  /// The matrix in the packed form of its file, with the changes that are of low rank beside it; `nil` for what is
+  /// no matrix, is not packed, or is changed in another way.
+  func unpackedWeight(in files: [WeightFile]) throws(WeightsError) -> UnpackedWeight? {
+    let (type, shape) = (
+      stored.type, shape ?? rows.map { [$0.count] + stored.shape.dropFirst() } ?? stored.shape
+    )
+    guard type.isPacked, shape.count == 2, !shape.contains(0),
+      shape[1].isMultiple(of: type.blockLength),
+      (scale?.elementCount ?? 1) == 1
+    else { return nil }
+    var pairs: [LowRankPair] = []
+    for patch in patches {
+      guard let pair = try patch.lowRankPair() else { return nil }
+      pairs.append(pair)
+    }
+    let factor = try scale.map { scale throws(WeightsError) in
+      Float(try files[file].tensor(named: scale.name).item())
+    }
+    nonisolated(unsafe) let bytes = try bytes(in: files)
+    let (mapping, blocks) = (files[file].mapping, shape[1] / type.blockLength)
+    let matrix = UnpackedMatrix(outputs: shape[0], inputs: shape[1]) { rows, target in
+      guard let start = bytes.baseAddress else { return }
+      let count = rows.count * blocks
+      withExtendedLifetime(mapping) {
+        type.unpackInOrder(
+          start + rows.lowerBound * blocks * type.blockByteCount, count, target)
+      }
+      guard let factor else { return }
+      for index in 0..<count * type.blockLength { target[index] *= factor }
+    }
+    return UnpackedWeight(matrix, pairs: pairs)
+  }
+}
+
 /// Changes a weight when it is asked for.
 package protocol WeightPatch: Sendable {
   /// Returns the changed weight; the shape stays.
   func applied(to weight: Tensor) throws(WeightsError) -> Tensor
+
+  /// The change as one of low rank that can be added beside the weight; `nil` for another change.
+  func lowRankPair() throws(WeightsError) -> LowRankPair?
 }
 
 extension StoredTensor {

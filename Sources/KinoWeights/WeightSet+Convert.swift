@@ -6,6 +6,17 @@ public enum WeightPrecision: String, CaseIterable, Sendable {
   case f32, f16, bf16
   /// Blocks of 32 numbers of 8 bits with a scale each; in GGUF files alone.
   case q80 = "q8_0"
+  /// Blocks of 256 numbers of 4 bits with scales and minima; in GGUF files alone.
+  case q4K = "q4_k"
+
+  /// The packed type, if it is one; only GGUF files hold it.
+  public var packed: StoredType? {
+    switch self {
+    case .q80: .q80
+    case .q4K: .q4K
+    case .f32, .f16, .bf16: nil
+    }
+  }
 }
 
 extension WeightSet {
@@ -18,8 +29,8 @@ extension WeightSet {
   /// - Parameters:
   ///   - url: The file, replaced if it is there; GGUF if its name ends in `.gguf`, else safetensors.
   ///   - precision: The type of `.weight` tensors of two axes and more; biases, norms and tables keep
-  ///     theirs, but `f32` is for all. Q8_0 takes matrices of whole blocks, the others keep their type. nil
-  ///     keeps every type, and makes packed weights bfloat16.
+  ///     theirs, but `f32` is for all. Packed types take matrices of whole blocks, Q8_0 those
+  ///     that have none of Q4_K's, and the others keep their type. nil keeps every type, and makes packed weights bfloat16.
   ///   - metadata: Texts of the header.
   /// - Throws: ``WeightsError`` if a tensor can't be read, the type is none of the format or can't hold the
   ///   numbers, or the file can't be written; nothing is left behind then.
@@ -71,9 +82,11 @@ extension WeightSet {
     switch precision {
     case .f16: return .float16
     case .bf16: return .bfloat16
-    case .q80:
-      let length = StoredType.q80.blockLength
-      return tensor.shape.count == 2 && tensor.shape[1].isMultiple(of: length) ? .q80 : own
+    case .q80, .q4K:
+      let types = [precision?.packed, .q80].compactMap(\.self)
+      return types.first {
+        tensor.shape.count == 2 && tensor.shape[1].isMultiple(of: $0.blockLength)
+      } ?? own
     case .f32, nil: return isUnpacked ? .bfloat16 : own
     }
   }
@@ -83,8 +96,8 @@ extension WeightSet {
     of tensor: StoredTensor, _ take: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
     let value = try self.tensor(named: tensor.name).detached()
-    if tensor.type == .q80 {
-      try BlockPacking.q80(value).withUnsafeBytes(take)
+    if tensor.type.isPacked {
+      try BlockPacking.packed(value, as: tensor.type).withUnsafeBytes(take)
     } else {
       try value.cast(to: tensor.type.dtype).withUnsafeBytes(take)
     }
@@ -140,6 +153,15 @@ extension StoredType {
       let steps = blocks.abs().max(along: 1, keepingDimensions: true) / 127
       let bounds = steps * (0.5001 + 127 * 0x1p-11) + 127 * 0x1p-25
       return (blocks * 0 + bounds).reshaped(to: -1)
+    case .q4K:
+      // A step is a fifteenth of the widest part; the best line may leave a part's ends two steps out.
+      let parts = original.reshaped(to: -1, blockLength / 32, 32)
+      let low = (-parts).max(along: 2, keepingDimensions: true).maximum(
+        Tensor(0).cast(to: .float64))
+      let high = parts.max(along: 2, keepingDimensions: true).maximum(Tensor(0).cast(to: .float64))
+      let widest = (low + high).max(along: 1, keepingDimensions: true)
+      let bounds = widest * (2.0 / 15 + 2.0 / 63) + 0x1p-18
+      return (parts * 0 + bounds).reshaped(to: -1)
     default: return original * 0
     }
   }

@@ -95,7 +95,7 @@ extension WeightSet {
       } catch  where error.code == .notFound {
         throw WeightsError(
           .missingShard, at: url.path, expected: "the shard \(quoted(name)) beside the index",
-          found: "no such file", advice: "Fetch all \(names.count) shards into the same folder.")
+          found: "no such file", advice: "Fetch every shard into the same folder.")
       }
     }
     let numbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))

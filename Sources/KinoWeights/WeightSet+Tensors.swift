@@ -48,7 +48,7 @@ extension WeightSet {
     keys: KeyMap? = nil, aliases: [String: String] = [:], computeType: DType? = nil,
     device: Device = .cpu, isTrainable: Bool = false, productWeights: ProductWeights = .plain,
     adapters: LowRankAdapters? = nil, _ build: (ParameterScope) throws -> Network
-  ) throws -> (network: Network, parameters: [(key: String, value: Tensor)]) {
+  ) throws -> LoadedNetwork<Network> {
     let names = try storedNames(keys: keys, aliases: aliases)
     let failure = FirstFailure()
     let registry = ParameterRegistry(
@@ -63,6 +63,12 @@ extension WeightSet {
           return value.moved(to: device)
         }
       },
+      unpacked: { key in
+        guard let name = names[key] else { return nil }
+        return failure.catching { () throws(WeightsError) in
+          try source(of: name).unpackedWeight(in: files)
+        } ?? nil
+      },
       release: { key in names[key].map(releasePages) })
     let network = try build(registry.root)
     if let error = failure.error { throw error }
@@ -73,7 +79,8 @@ extension WeightSet {
         missing: error.missing.map(quoted), unused: error.unused.map(quoted),
         misshapen: error.misshaped, at: url.path)
     }
-    return (network, registry.parameters)
+    return LoadedNetwork(
+      network: network, parameters: registry.parameters, unpackedWeights: registry.unpackedWeights)
   }
 
   /// Writes tensors as one file or as shards, as
@@ -137,6 +144,16 @@ extension WeightSet {
   }
 }
 
+/// A network with the weights it was built from.
+public struct LoadedNetwork<Network> {
+  /// The network.
+  public let network: Network
+  /// In the order the network asked for them, but for those that it packed or rounded.
+  public let parameters: [(key: String, value: Tensor)]
+  /// Weights that stay in the packed form of their file, by key.
+  public let unpackedWeights: [String: UnpackedWeight]
+}
+
 extension ParameterRegistry {
   /// Takes parameters from a checkpoint's weights; faults show in ``ParameterRegistry/validate()``.
   ///
@@ -158,7 +175,7 @@ extension ParameterRegistry {
 private final class FirstFailure {
   private(set) var error: WeightsError?
 
-  func catching(_ body: () throws(WeightsError) -> Tensor) -> Tensor? {
+  func catching<Value>(_ body: () throws(WeightsError) -> Value) -> Value? {
     do {
       return try body()
     } catch {

@@ -58,9 +58,10 @@ struct ImageTransformerTests {
     let configuration: DiffusionTransformer.Configuration = try golden.configuration()
     func gradients(_ recomputes: Bool) throws -> [Tensor] {
       let set = try WeightSet(inFolder: golden.folder)
-      var (model, parameters) = try set.loadWithParameters(isTrainable: true) {
+      let loaded = try set.loadWithParameters(isTrainable: true) {
         DiffusionTransformer($0, configuration: configuration)
       }
+      var model = loaded.network
       model.recomputesBlocks = recomputes
       let velocity = model(
         golden["latents"], timesteps: .perSample(golden["timestep"]), text: context(model, golden))
@@ -68,7 +69,7 @@ struct ImageTransformerTests {
       return try [
         "blocks.0.attn2.add_k_proj.weight", "condition_embedder.image_embedder.norm1.bias",
       ]
-      .map { key in try #require(parameters.first { $0.key == key }?.value.gradient) }
+      .map { key in try #require(loaded.parameters.first { $0.key == key }?.value.gradient) }
     }
     for (again, kept) in zip(try gradients(true), try gradients(false)) {
       expectClose(again, kept, tolerance: 1e-5)

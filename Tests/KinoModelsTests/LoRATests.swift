@@ -215,26 +215,75 @@ struct LoRATests {
       try both.tensor(named: Self.key), base + changes[0] - changes[1] * 2, tolerance: 1e-6)
   }
 
-  @Test func `A merged network gives another velocity, on quantised weights too`() throws {
-    let place = try Workplace()
-    let golden = try Golden("quantised-transformer")
-    let set = try WeightSet(at: golden.folder.appendingPathComponent("model.gguf"))
-    let form = try #require(CheckpointForm.recognise(in: set, headDimension: 16).first)
-    guard case .transformer(let configuration) = form.network else { return }
-    func velocity(_ weights: WeightSet) throws -> Tensor {
-      let model = try weights.load { DiffusionTransformer($0, configuration: configuration) }
-      return model(
-        golden["latents"], timesteps: .perSample(golden["timestep"]),
-        text: model.textContext(golden["text"]))
+  /// A transformer of one block in Q8_0, and its velocity with weights kept in some way.
+  private struct QuantisedTransformer {
+    let golden: Golden
+    let form: CheckpointForm
+
+    init() throws {
+      golden = try Golden("quantised-transformer")
+      let set = try WeightSet(at: golden.folder.appendingPathComponent("model.gguf"))
+      form = try #require(CheckpointForm.recognise(in: set, headDimension: 16).first)
     }
+
+    func velocity(_ weights: WeightSet, _ kept: ProductWeights = .plain) throws -> Tensor {
+      guard case .transformer(let configuration) = form.network else { return .zeros([0]) }
+      let loaded = try weights.loadWithParameters(productWeights: kept) {
+        DiffusionTransformer($0, configuration: configuration)
+      }
+      #expect(loaded.unpackedWeights.isEmpty == (kept == .plain))
+      return loaded.network(
+        golden["latents"], timesteps: .perSample(golden["timestep"]),
+        text: loaded.network.textContext(golden["text"]))
+    }
+  }
+
+  @Test(arguments: styles.map(\.name))
+  func `An adapter beside quantised weights does what it does merged`(name: String) throws {
+    let style = try #require(Self.styles.first { $0.name == name })
+    let (place, model) = (try Workplace(), try QuantisedTransformer())
+    func first(_ key: String) -> String {
+      key.replacing("blocks.1.", with: "blocks.0.").replacing("blocks_1_", with: "blocks_0_")
+    }
+    var tensors = [
+      first(style.down): place.normal(4, 32), first(style.up): place.normal(32, 4),
+    ]
+    if let alpha = style.alpha { tensors[first(alpha)] = Tensor(2) }
+    let weights = try place.adapter(tensors).merged(into: model.form.weights, strength: 0.7).weights
+    let (beside, merged) = (
+      try model.velocity(weights, .unpacked), try model.velocity(weights)
+    )
+    expectClose(beside, merged, tolerance: 1e-5)
+    #expect(relativeError(merged, try model.velocity(model.form.weights)) > 1e-3)
+  }
+
+  @Test func `Weights that adapters change in other ways are merged, not kept packed`() throws {
+    let (place, model) = (try Workplace(), try QuantisedTransformer())
+    let start = "diffusion_model.blocks.0."
+    let adapter = try place.adapter([
+      start + "self_attn.q.lora_A.weight": place.normal(4, 32),
+      start + "self_attn.q.lora_B.weight": place.normal(32, 4),
+      start + "self_attn.q.dora_scale": place.normal(32, 1).abs(),
+      start + "ffn.0.diff": place.normal(64, 32), start + "ffn.0.diff_b": place.normal(64),
+    ])
+    let (weights, report) = try adapter.merged(into: model.form.weights)
+    #expect(report.used.count >= 3)
+    expectClose(
+      try model.velocity(weights, .unpacked), try model.velocity(weights), tolerance: 1e-5)
+  }
+
+  @Test func `A merged network gives another velocity, on quantised weights too`() throws {
+    let (place, model) = (try Workplace(), try QuantisedTransformer())
     let start = "diffusion_model.blocks.0.self_attn.q."
     let adapter = try place.adapter([
       start + "lora_A.weight": place.normal(4, 32), start + "lora_B.weight": place.normal(32, 4),
     ])
-    let changed = try velocity(adapter.merged(into: form.weights).weights)
-    #expect(relativeError(changed, golden["velocity.model.gguf"]) > 1e-3)
-    let unchanged = try velocity(adapter.merged(into: form.weights, strength: 0).weights)
-    expectClose(unchanged, golden["velocity.model.gguf"], tolerance: 1e-4)
+    let expected = model.golden["velocity.model.gguf"]
+    let weights = model.form.weights
+    let changed = try model.velocity(adapter.merged(into: weights).weights)
+    #expect(relativeError(changed, expected) > 1e-3)
+    let unchanged = try model.velocity(adapter.merged(into: weights, strength: 0).weights)
+    expectClose(unchanged, expected, tolerance: 1e-4)
   }
 }
 

@@ -31,6 +31,29 @@ struct TiledDecodingTests {
     }
   }
 
+  @Test(arguments: ["2.1", "2.2"], [2, 3])
+  func `A clip encoded in tiles gives the latents of the whole one`(
+    form: String, tiles: Int
+  ) throws {
+    let golden = try Golden("autoencoder-\(form)")
+    let configuration: VideoAutoencoder.Configuration = try golden.configuration()
+    let model = try WeightSet(inFolder: golden.folder).load {
+      VideoAutoencoder($0, configuration: configuration)
+    }
+    var random = RandomSource(seed: 5)
+    // Three times as long as a margin reaches to both sides.
+    let pixels = random.normal([
+      1, 3, 9, 64 * configuration.spatialScale, 4 * configuration.spatialScale,
+    ])
+    .clamped(to: -1...1)
+    withoutGradient {
+      let whole = model.encode(pixels).mean
+      var stream = model.encodingStream(tiles: tiles)
+      let pieces = [stream(pixels.slice(2, 0..<5)), stream(pixels.slice(2, 5..<9))]
+      expectClose(concatenate(pieces, along: 2), whole, tolerance: 1e-5)
+    }
+  }
+
   @Test func `Margins are what convolutions reach`() throws {
     // Three blocks of two convolutions at every level, one after each doubling, and the last.
     let published: VideoAutoencoder.Configuration = try Golden("autoencoder-2.1").configuration()

@@ -66,9 +66,7 @@ private struct ToyPipeline: ModelPipeline {
       prompts: request.prompts, negative: request.negative ?? "", guidance: request.guidance)
   }
 
-  func latents(of pixels: Tensor) -> Tensor { encoding()(pixels) }
-
-  func encoding() -> (_ pixels: Tensor) -> Tensor {
+  func encoding(tiles: Int) -> (_ pixels: Tensor) -> Tensor {
     var isFirst = true
     return { pixels in
       let (_, _, frames, height, width) = pixels.shape5

@@ -180,6 +180,33 @@ struct LoRATrainingTests {
     _ = try Model(at: target)
   }
 
+  @Test("adapters learn the same beside weights that stay packed as beside the unpacked ones")
+  func quantised() throws {
+    let own = try OwnFootage()
+    let folder = own.model.folder.appendingPathComponent("transformer")
+    let plain = folder.appendingPathComponent("diffusion_pytorch_model.safetensors")
+    let packed = folder.appendingPathComponent("wan.gguf")
+    try WeightConversion(precision: .q80).convert(plain, to: packed)
+    try FileManager.default.removeItem(at: plain)
+    let task = try TransformerTask(own.configuration(own.text("packed")))
+    guard case .adapters(_, let weights, _) = task.learner else { return }
+    #expect(weights.packedCount > 0)
+    func learnt(_ name: String) throws -> WeightSet {
+      try own.run(own.configuration(own.text(name, more: "seed: 5")))
+      let newest = try #require(TrainingState.checkpoints(in: own.place[name]).last)
+      return try WeightSet(at: newest.url.appendingPathComponent("parameters.safetensors"))
+    }
+    let beside = try learnt("packed")
+    try WeightConversion(precision: .f32).convert(packed, to: plain)
+    try FileManager.default.removeItem(at: packed)
+    let reference = try learnt("plain")
+    for tensor in reference.tensors {
+      expectClose(
+        try beside.tensor(named: tensor.name), try reference.tensor(named: tensor.name),
+        tolerance: 1e-3, tensor.name)
+    }
+  }
+
   @Test("a merged model is the model with the LoRA")
   func converts() throws {
     let own = try OwnFootage()

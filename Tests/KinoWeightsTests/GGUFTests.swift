@@ -1,4 +1,5 @@
 import Foundation
+import KinoNN
 import KinoTensor
 import KinoWeights
 import Testing
@@ -223,5 +224,57 @@ struct GGUFTests {
         #expect(error.description.count < 1500)
       }
     }
+  }
+}
+
+struct BlockPackingTests {
+  /// Normal numbers, and rows of other kinds that a format must not stumble over.
+  private func matrix() -> Tensor {
+    var source = RandomSource(seed: 3)
+    let normal = source.normal([12, 512]) * 0.02
+    let others = [
+      Tensor.zeros([1, 512]), Tensor.full(-0.3, shape: [1, 512]),
+      source.normal([1, 512]).abs() + 5,
+      Tensor.range(0, 512).reshaped(to: 1, 512) * 1e-6,
+    ]
+    return concatenate([normal] + others, along: 0)
+  }
+
+  @Test(arguments: [(WeightPrecision.q80, 0.006), (.q4K, 0.08)])
+  func `Packed numbers are near the originals, and nearest where there are only few`(
+    precision: WeightPrecision, tolerance: Double
+  ) throws {
+    let folder = try TemporaryFolder()
+    let original = matrix()
+    try SafetensorsFile.write(["a.weight": original], to: folder["a.safetensors"])
+    try WeightSet(at: folder["a.safetensors"]).convert(to: folder["a.gguf"], precision: precision)
+    let packed = try WeightSet(at: folder["a.gguf"])
+    #expect(packed.tensors.map(\.type) == [try #require(precision.packed)])
+    let back = try packed.tensor(named: "a.weight")
+    expectClose(back.slice(0, 0..<12), original.slice(0, 0..<12), tolerance: tolerance)
+    #expect(back.slice(0, 12..<13).abs().max().item() == 0)
+    for row in 13..<16 {
+      let (a, b) = (back.slice(0, row..<row + 1), original.slice(0, row..<row + 1))
+      // Scales of tiny numbers have few bits.
+      #expect(relativeError(a, b) < tolerance * 2, "row \(row)")
+    }
+  }
+
+  @Test func `A packed matrix is multiplied as it is`() throws {
+    let folder = try TemporaryFolder()
+    try SafetensorsFile.write(
+      ["a.weight": matrix(), "a.bias": Tensor.ones([16])], to: folder["a.safetensors"])
+    try WeightSet(at: folder["a.safetensors"]).convert(to: folder["a.gguf"], precision: .q4K)
+    let weights = try WeightSet(at: folder["a.gguf"])
+    func layer(_ kept: ProductWeights) throws -> Linear {
+      try weights.load(productWeights: kept) {
+        Linear($0["a"], inputs: 512, outputs: 16, isLarge: true)
+      }
+    }
+    let (plain, unpacked) = (try layer(.plain), try layer(.unpacked))
+    #expect(plain.weight != nil && unpacked.weight == nil)
+    var source = RandomSource(seed: 4)
+    let x = source.normal([20, 512])
+    expectClose(unpacked(x), plain(x), tolerance: 1e-6)
   }
 }

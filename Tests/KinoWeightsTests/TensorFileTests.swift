@@ -191,7 +191,7 @@ struct NetworkLoadingTests {
     let set = try WeightSet(inFolder: folder.url)
     // Changes in place are lost with the pages that they were made in.
     for name in names { try set.tensor(named: name).scale(inPlace: 3) }
-    let (layer, parameters) = try set.loadWithParameters(
+    let loaded = try set.loadWithParameters(
       computeType: .bfloat16, productWeights: form
     ) { scope in
       for (name, tensor) in zip(names, stored) where name != "weight" {
@@ -199,7 +199,8 @@ struct NetworkLoadingTests {
       }
       return Linear(scope, inputs: 256, outputs: 512, bias: false, isLarge: true)
     }
-    #expect(parameters.map(\.key) == ["a", "z"])
+    let layer = loaded.network
+    #expect(loaded.parameters.map(\.key) == ["a", "z"])
     let x = source.normal([5, 256]).cast(to: .bfloat16)
     let expected = x.linear(weight: (stored[1] * 3).cast(to: .bfloat16)).cast(to: .float32)
     expectClose(layer(x).cast(to: .float32), expected, tolerance: 2e-2)
@@ -216,9 +217,10 @@ struct NetworkLoadingTests {
     let folder = try TemporaryFolder()
     _ = try write(to: folder)
     let set = try WeightSet(inFolder: folder.url)
-    let (network, parameters) = try set.loadWithParameters(isTrainable: true) { Network($0) }
-    #expect(
-      parameters.map(\.key) == ["first.weight", "first.bias", "second.weight", "second.bias"])
+    let loaded = try set.loadWithParameters(isTrainable: true) { Network($0) }
+    let network = loaded.network
+    let keys = ["first.weight", "first.bias", "second.weight", "second.bias"]
+    #expect(loaded.parameters.map(\.key) == keys)
     #expect(network.first.weight?.requiresGradient == true)
     let before = try set.tensor(named: "first.weight").floats()
     withoutGradient { network.first.weight?.scale(inPlace: 3) }

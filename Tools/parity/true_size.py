@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares Kino with diffusers at published widths: random weights, a few blocks, small latents.
 
-    python Tools/parity/true_size.py 2.1-1.3B|2.2-5B WORK [KINO]
+    python Tools/parity/true_size.py 2.1-1.3B|2.1-14B|2.2-5B WORK [KINO]
 
-Writes a model folder into WORK (2 to 4 GB): the autoencoder at its true size, two blocks of the transformer
+Writes a model folder into WORK (2 to 5 GB): the autoencoder at its true size, two blocks of the transformer
 and four of the text encoder at their true widths, the tokenizer of kino-mini. Then `check_model.py` compares
 every stage.
 """
@@ -21,10 +21,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 MINI = HERE.parents[1] / "Models/kino-mini"
 TRANSFORMERS = {
     "2.1-1.3B": dict(num_attention_heads=12, ffn_dim=8960, in_channels=16, out_channels=16),
+    "2.1-14B": dict(num_attention_heads=40, ffn_dim=13824, in_channels=16, out_channels=16),
     "2.2-5B": dict(num_attention_heads=24, ffn_dim=14336, in_channels=48, out_channels=48),
 }
 AUTOENCODERS = {
     "2.1-1.3B": {},
+    "2.1-14B": {},
     "2.2-5B": dict(
         base_dim=160, decoder_base_dim=256, z_dim=48, is_residual=True, in_channels=12, out_channels=12,
         patch_size=2, scale_factor_spatial=16, latents_mean=[0.0] * 48, latents_std=[1.0] * 48),

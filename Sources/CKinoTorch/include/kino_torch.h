@@ -176,6 +176,18 @@ kino_status kino_quantize_matrix(const kino_tensor *weight, kino_tensor *_Nullab
 kino_status kino_quantized_linear(const kino_tensor *x, const kino_tensor *packed, const kino_tensor *_Nullable bias,
                                   int64_t inputs, int64_t outputs, bool applies_gelu,
                                   kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
+// A matrix that is made row by row: `rows` writes `count` rows from row `first` on, one after another, and is called by
+// several threads at once; `release` is called when nobody asks any more.
+typedef struct {
+  void (*_Nonnull rows)(void *_Nonnull context, int64_t first, int64_t count, float *_Nonnull target);
+  void (*_Nonnull release)(void *_Nonnull context);
+  void *_Nonnull context;
+} kino_unpacking;
+// As `kino_linear` for a matrix [outputs, inputs] whose rows are made where they are multiplied, then the tanh form of
+// GELU if asked; gradients reach `x` and `bias`. Releases the matrix, also when it fails.
+kino_status kino_unpacked_linear(const kino_tensor *x, kino_unpacking matrix, int64_t inputs, int64_t outputs,
+                                 const kino_tensor *_Nullable bias, bool applies_gelu,
+                                 kino_tensor *_Nullable *_Nonnull out) KINO_NOEXCEPT;
 // Two or three spatial axes, by the rank of `x`.
 kino_status kino_convolution(const kino_tensor *x, const kino_tensor *weight, const kino_tensor *_Nullable bias,
                              const int64_t *stride, const int64_t *padding, int32_t spatial,

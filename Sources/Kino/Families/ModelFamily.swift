@@ -143,13 +143,13 @@ package protocol ModelPipeline {
   /// - Throws: An error of the tokenizer, `WeightsError` if weights are damaged.
   func denoiser(_ request: DenoiserRequest) throws -> any CanvasDenoiser
 
-  /// Latents `[C, f, H, W]` of pixels `[1, 3, F, H, W]` in -1...1: a whole clip of
-  /// `temporalScale * n + 1` frames.
-  func latents(of pixels: Tensor) -> Tensor
-
-  /// Starts encoding a clip in pieces: the first has `temporalScale * n + 1` frames, each later one a
-  /// multiple of `temporalScale`.
-  func encoding() -> (_ pixels: Tensor) -> Tensor
+  /// Starts encoding a clip in pieces of pixels `[1, 3, F, H, W]` in -1...1: the first has `temporalScale * n + 1`
+  /// frames, each later one a multiple of `temporalScale`.
+  ///
+  /// - Parameter tiles: Parts of the picture along each side that are encoded one after the other, in less memory;
+  ///   more than 1 only for families whose cost knows tiles.
+  /// - Returns: Gives a piece's latents `[C, f, H, W]`.
+  func encoding(tiles: Int) -> (_ pixels: Tensor) -> Tensor
 
   /// Starts decoding a clip in pieces of any lengths: latents `[C, f, H, W]` to pixels `[1, 3, F, H, W]` in
   /// -1...1.
@@ -207,6 +207,8 @@ package struct KnownFrames: Sendable {
   package var pixels: Tensor
   /// Whether each frame is known.
   package var isKnown: [Bool]
+  /// Parts of the picture along each side that are encoded one after the other.
+  package var tiles = 1
 
   package init(pixels: Tensor, isKnown: [Bool]) {
     precondition(
@@ -287,10 +289,14 @@ package struct ModelPart: Sendable {
     self.isQuantized = isQuantized
   }
 
-  /// Bytes of the weights when products are computed in a precision.
+  /// Bytes of the weights on the CPU when products are computed in a precision: packed matrices stay as they are.
   func byteCount(_ precision: Precision) -> Int {
-    let width = precision == .int8 && isQuantized ? 1 : precision.computeType.byteCount
-    return weights.tensors.reduce(0) { $0 + $1.elementCount * width }
+    let isRounded = precision == .int8 && isQuantized
+    let width = isRounded ? 1 : precision.computeType.byteCount
+    return weights.tensors.reduce(0) { sum, tensor in
+      let stays = !isRounded && tensor.type.isPacked && tensor.shape.count == 2
+      return sum + (stays ? tensor.byteCount : tensor.elementCount * width)
+    }
   }
 }
 

@@ -44,10 +44,11 @@ public struct WeightConversion: Sendable {
         .outputExists, "\(output.path): There is such a file; choose another, or replace it.")
     }
     let isGGUF = output.pathExtension.lowercased() == "gguf"
-    if precision == .q80 && !isGGUF {
+    if let precision, precision.packed != nil, !isGGUF {
       throw StudioError(
         .invalidSetting,
-        "q8_0 is a type of GGUF files; end the output's name in .gguf, or take bf16.")
+        "\(precision.rawValue) is a type of GGUF files; end the output's name in .gguf, or take bf16."
+      )
     }
     let index = input.appendingPathComponent("model_index.json")
     if FileManager.default.fileExists(atPath: index.path) {

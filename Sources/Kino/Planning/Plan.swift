@@ -26,8 +26,8 @@ public struct Plan: Codable, Hashable, Sendable {
   public var activationBytes: Int
   /// Estimated bytes of decoding at its peak.
   public var decodingBytes: Int
-  /// Parts of the picture, along each side, that are decoded one after the other, since memory is short; 1
-  /// where the picture is decoded whole.
+  /// Parts of the picture, along each side, that are decoded one after the other, and known frames encoded, since
+  /// memory is short; 1 where the picture is decoded whole.
   public var decodingTiles: Int
   /// Bytes of the finished frames, where they stay in memory.
   public var outputBytes: Int

@@ -60,7 +60,7 @@ actor ModelActor {
           var maker = ShotMaker(
             work: work, shot: shot, around: try surroundings(ofShotAt: index, in: work, sink),
             model: model, pipeline: try load(precision), device: device, rescued: rescued,
-            decodingTiles: plan.decodingTiles, windowCount: plan.windowCount,
+            tiles: plan.decodingTiles, windowCount: plan.windowCount,
             windowsBefore: windows, report: report)
           let latents = try maker.latents(&pace)
           windows = maker.windowsBefore

@@ -17,6 +17,8 @@ struct ShotEncoder {
   let model: Model
   let pipeline: any ModelPipeline
   let device: Device
+  /// Parts of the picture along each side that are encoded one after the other.
+  let tiles: Int
   let report: GenerationEvents.Report
 
   private var scale: Int { model.geometry.temporalScale }
@@ -71,8 +73,10 @@ struct ShotEncoder {
       pixels.slice(2, index..<index + 1)
         .add(inPlace: Clip(frames: [scaled], framesPerSecond: 1).tensor)
     }
-    return KnownFrames(
+    var known = KnownFrames(
       pixels: pixels, isKnown: (0..<count).map { pictures[$0] != nil })
+    known.tiles = tiles
+    return known
   }
 
   // MARK: Neighbours
@@ -146,7 +150,7 @@ struct ShotEncoder {
       if index > shot.own.lowerBound, beyond < 0, let frame = try source.next() { last = frame }
       return last
     }
-    let encoding = pipeline.encoding()
+    let encoding = pipeline.encoding(tiles: tiles)
     var latentFrame = 0
     let piece = Model.decodingChunk(height: shape.height, width: shape.width)
     while latentFrame < shape.frames {
@@ -195,7 +199,7 @@ struct ShotEncoder {
 
   /// Latents `[C, f, H, W]` of frames that begin a clip: one more than a multiple of the scale.
   private func latents(leading frames: [Frame]) throws -> Tensor {
-    try encode(frames, pipeline.latents)
+    try encode(frames, pipeline.encoding(tiles: tiles))
   }
 
   /// Latents of whole groups of frames, as they would be in the middle of a clip.

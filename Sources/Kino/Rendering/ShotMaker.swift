@@ -11,8 +11,8 @@ struct ShotMaker {
   let pipeline: any ModelPipeline
   let device: Device
   let rescued: RescuedLatents
-  /// Parts of the picture along each side that are decoded one after the other.
-  var decodingTiles = 1
+  /// Parts of the picture along each side that are encoded, and decoded, one after the other.
+  var tiles = 1
   /// Windows of all shots.
   let windowCount: Int
   /// Windows of the shots, and of this one's passes, before the next canvas.
@@ -25,7 +25,8 @@ struct ShotMaker {
   /// Samples the shot: clean latents of its canvas, `[C, F, H, W]`, normalised.
   mutating func latents(_ pace: inout Pace) throws -> Tensor {
     let encoder = ShotEncoder(
-      work: work, shot: shot, model: model, pipeline: pipeline, device: device, report: report)
+      work: work, shot: shot, model: model, pipeline: pipeline, device: device, tiles: tiles,
+      report: report)
     let latents = try sampled(
       encoder.canvas(around), known: encoder.known(around),
       isTiled: work.isTiled && work.baseSize == nil, &pace)
@@ -52,7 +53,7 @@ struct ShotMaker {
   private func enlarged(_ latents: Tensor, by encoder: ShotEncoder) throws -> Canvas {
     var pieces: [Tensor] = []
     var pending: [Frame] = []
-    let encode = pipeline.encoding()
+    let encode = pipeline.encoding(tiles: tiles)
     let scale = model.geometry.temporalScale
     try decoded(latents) { frame, _ in
       pending.append(frame)
@@ -95,10 +96,10 @@ struct ShotMaker {
     let decode = pipeline.decoding()
     let (_, frames, height, width) = latents.shape4
     let chunk = Model.decodingChunk(height: height, width: width)
-    if decodingTiles > 1 {
+    if tiles > 1 {
       let clip = try withTensorErrors {
         try withoutGradient {
-          try pipeline.decoded(latents, framesAtOnce: chunk, tiles: decodingTiles)
+          try pipeline.decoded(latents, framesAtOnce: chunk, tiles: tiles)
         }
       }
       for index in 0..<clip.frameCount { try body(clip[index], index) }

@@ -1,3 +1,4 @@
+internal import KinoNN
 internal import KinoTensor
 internal import KinoWeights
 
@@ -38,6 +39,15 @@ struct AdapterPatch: WeightPatch {
       let decomposed = Self.decomposed(weight + change, magnitude: try tensor(magnitude))
       return weight + (decomposed - weight) * strength
     }
+  }
+
+  func lowRankPair() throws(WeightsError) -> LowRankPair? {
+    guard case .product = kind, parts[.magnitude] == nil, let down = try tensor(.down),
+      let up = try tensor(.up)
+    else { return nil }
+    return LowRankPair(
+      down: down.reshaped(to: down.size(0), -1), up: up.reshaped(to: up.size(0), -1),
+      scale: try factor() * strength)
   }
 
   /// Gives each row, or each column, the magnitude that was learnt for it (arXiv:2402.09353, equation 5).

@@ -193,6 +193,6 @@ extension Linear {
   fileprivate init(_ scope: ParameterScope, inputs: Int, outputs: Int, variance: Int) {
     self.init(
       scope, inputs: inputs, outputs: outputs, bias: false,
-      initializer: .normal(standardDeviation: 1 / Double(variance).squareRoot()))
+      initializer: .normal(standardDeviation: 1 / Double(variance).squareRoot()), isLarge: true)
   }
 }

@@ -72,6 +72,11 @@ struct VideoEncoder: Sendable {
 
   /// Maps patched pixels `[B, C, F, H, W]` to moments `[B, 2Z, f, h, w]`.
   func callAsFunction(_ pixels: Tensor, _ stream: inout CausalStream) -> Tensor {
+    moments(features(pixels, &stream), &stream)
+  }
+
+  /// The levels, to `[B, D, f, h, w]`, in which a place sees only what is around it.
+  func features(_ pixels: Tensor, _ stream: inout CausalStream) -> Tensor {
     var x = input(pixels, &stream)
     for stage in stages {
       switch stage {
@@ -85,7 +90,12 @@ struct VideoEncoder: Sendable {
         x = y
       }
     }
-    return output(norm.silu(middle(x, &stream)), &stream)
+    return x
+  }
+
+  /// The deepest level, in which every place of a frame sees every other.
+  func moments(_ features: Tensor, _ stream: inout CausalStream) -> Tensor {
+    output(norm.silu(middle(features, &stream)), &stream)
   }
 }
 

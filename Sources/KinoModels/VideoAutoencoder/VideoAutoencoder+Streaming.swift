@@ -5,19 +5,55 @@ extension VideoAutoencoder {
   public struct EncodingStream {
     private let autoencoder: VideoAutoencoder
     private let computeType: DType
+    private let tiles: Int
     private var stream = CausalStream(isContinued: true)
+    /// Of each tile, row by row.
+    private var tileStreams: [CausalStream]
 
     /// - Parameter pixels: `[B, 3, F, H, W]` in `-1...1`; the first piece has `temporalScale * n + 1`
     ///   frames, every later one a multiple of `temporalScale`.
     /// - Returns: The means of the piece's latents, not normalised.
     public mutating func callAsFunction(_ pixels: Tensor) -> Tensor {
       defer { stream.advance() }
-      return autoencoder.encode(pixels, computeType: computeType, &stream).mean
+      if tiles == 1 { return autoencoder.encode(pixels, computeType: computeType, &stream).mean }
+      return autoencoder.distribution(of: features(of: pixels), &stream).mean
     }
 
-    init(_ autoencoder: VideoAutoencoder, computeType: DType) {
+    /// The levels in which a place sees only what is around it, tile after tile.
+    private mutating func features(of pixels: Tensor) -> Tensor {
+      let sizes = autoencoder.configuration
+      let (_, _, _, height, width) = pixels.shape5
+      func all(_ length: Int) -> [(core: Range<Int>, needed: Range<Int>)] {
+        sizes.tiles(of: length / sizes.spatialScale, parts: tiles, margin: sizes.encodingMargin)
+      }
+      func place(_ latents: Range<Int>) -> Range<Int> {
+        latents.lowerBound * sizes.spatialScale..<latents.upperBound * sizes.spatialScale
+      }
+      func core(_ tile: (core: Range<Int>, needed: Range<Int>)) -> Range<Int> {
+        let start = tile.core.lowerBound - tile.needed.lowerBound
+        return start..<start + tile.core.count
+      }
+      var bands: [Tensor] = []
+      for (row, rows) in all(height).enumerated() {
+        var band: [Tensor] = []
+        for (column, columns) in all(width).enumerated() {
+          let part = pixels.slice(3, place(rows.needed)).slice(4, place(columns.needed))
+          let number = row * tiles + column
+          let features = autoencoder.features(
+            of: part, computeType: computeType, &tileStreams[number])
+          tileStreams[number].advance()
+          band.append(features.slice(3, core(rows)).slice(4, core(columns)).copied())
+        }
+        bands.append(concatenate(band, along: 4))
+      }
+      return concatenate(bands, along: 3).channelsLast()
+    }
+
+    init(_ autoencoder: VideoAutoencoder, computeType: DType, tiles: Int) {
       self.autoencoder = autoencoder
       self.computeType = computeType
+      self.tiles = tiles
+      tileStreams = Array(repeating: CausalStream(isContinued: true), count: tiles * tiles)
     }
   }
 
@@ -41,8 +77,14 @@ extension VideoAutoencoder {
   }
 
   /// Starts encoding a clip in pieces.
-  public func encodingStream(computeType: DType = .float32) -> EncodingStream {
-    EncodingStream(self, computeType: computeType)
+  ///
+  /// - Parameters:
+  ///   - computeType: The type the layers compute in.
+  ///   - tiles: Parts of the picture along each side, at least 1, that are encoded one after the other: the same
+  ///     latents in less memory.
+  /// - Returns: Takes the pieces in their order.
+  public func encodingStream(computeType: DType = .float32, tiles: Int = 1) -> EncodingStream {
+    EncodingStream(self, computeType: computeType, tiles: tiles)
   }
 
   /// Starts decoding a clip in pieces.

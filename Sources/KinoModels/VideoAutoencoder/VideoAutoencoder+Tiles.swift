@@ -14,17 +14,32 @@ extension VideoAutoencoder.Configuration {
     return Int((reach + 1 / Double(1 << (widthMultipliers.count - 1))).rounded(.up))
   }
 
+  /// Rows and columns of latents on each side of a tile whose pixels its features depend on.
+  var encodingMargin: Int {
+    // At the resolution of the patched pixels: the first convolution, blocks of two and a reduction at each level.
+    var reach = 1
+    for level in widthMultipliers.indices {
+      let isLast = level == widthMultipliers.count - 1
+      reach += (2 * residualBlockCount + (isLast ? 0 : 2)) << level
+    }
+    let scale = 1 << (widthMultipliers.count - 1)
+    return (reach + scale - 1) / scale
+  }
+
   /// Cuts rows or columns of latents into equal parts.
   ///
+  /// - Parameters:
+  ///   - length: Rows or columns.
+  ///   - count: How many parts.
+  ///   - margin: What a part needs on either side; `nil` is ``tileMargin``.
   /// - Returns: For each part what it gives, and what it needs for that.
   public func tiles(
-    of length: Int, parts count: Int
+    of length: Int, parts count: Int, margin: Int? = nil
   ) -> [(core: Range<Int>, needed: Range<Int>)] {
-    (0..<count).map { index in
+    let margin = margin ?? tileMargin
+    return (0..<count).map { index in
       let core = length * index / count..<length * (index + 1) / count
-      let needed =
-        max(0, core.lowerBound - tileMargin)..<min(length, core.upperBound + tileMargin)
-      return (core, needed)
+      return (core, max(0, core.lowerBound - margin)..<min(length, core.upperBound + margin))
     }
   }
 }

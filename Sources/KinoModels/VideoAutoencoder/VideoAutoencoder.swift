@@ -42,9 +42,19 @@ public struct VideoAutoencoder: Sendable {
   func encode(_ pixels: Tensor, computeType: DType, _ stream: inout CausalStream)
     -> LatentDistribution
   {
+    let features = features(of: pixels, computeType: computeType, &stream)
+    return distribution(of: features, &stream)
+  }
+
+  func features(of pixels: Tensor, computeType: DType, _ stream: inout CausalStream) -> Tensor {
     let patched = Patches.folded(pixels, patch: configuration.patch).cast(to: computeType)
       .channelsLast()
-    let parts = moments(encoder(patched, &stream), &stream).cast(to: .float32).chunked(2, along: 1)
+    return encoder.features(patched, &stream)
+  }
+
+  func distribution(of features: Tensor, _ stream: inout CausalStream) -> LatentDistribution {
+    let parts = moments(encoder.moments(features, &stream), &stream).cast(to: .float32)
+      .chunked(2, along: 1)
     return LatentDistribution(mean: parts[0], logVariance: parts[1].clamped(to: -30...20))
   }
 

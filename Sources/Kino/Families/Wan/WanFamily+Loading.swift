@@ -29,7 +29,7 @@ extension WanFamily {
   func loadTextEncoder(_ precision: Precision, _ device: Device) throws -> UMT5Encoder {
     try weights.textEncoder.load(
       aliases: ["shared.weight": "encoder.embed_tokens.weight"], computeType: precision.computeType,
-      device: device
+      device: device, productWeights: device == .cpu ? .unpacked : .plain
     ) { UMT5Encoder($0, configuration: textEncoder) }
   }
 
@@ -44,12 +44,13 @@ extension WanFamily {
     ) { DiffusionTransformer($0, configuration: transformer) }
   }
 
-  /// Packs a transformer's weights unless that copies more than half of this machine's memory out of the
+  /// Leaves a transformer's weights in the packed form of their file, if they have one. Packs others unless that copies more than half of this machine's memory out of the
   /// file's pages, which the system could take back; those of another type are copied either way.
   private func productWeights(
     of weights: WeightSet, _ precision: Precision, _ device: Device
   ) -> ProductWeights {
     if precision == .int8 { return .int8 }
+    if device == .cpu && weights.tensors.contains(where: \.type.isPacked) { return .unpacked }
     let type = StoredType(precision.computeType)
     let bytes = weights.tensors.reduce(0) { $0 + ($1.type == type ? $1.byteCount : 0) }
     return device == .cpu && bytes <= MachineMemory.physicalBytes / 2 ? .packed : .plain

@@ -80,7 +80,7 @@ final class WanPipeline: ModelPipeline {
   // MARK: Pictures
 
   private func condition(_ known: KnownFrames) throws -> PictureCondition {
-    let encode = encoding()
+    let encode = encoding(tiles: known.tiles)
     let scale = family.autoencoder.temporalScale
     let pixels = known.pixels.moved(to: device)
     let (count, step) = (known.isKnown.count, 2 * scale)
@@ -112,12 +112,8 @@ final class WanPipeline: ModelPipeline {
 
   // MARK: Pixels
 
-  func latents(of pixels: Tensor) -> Tensor {
-    normalized(autoencoder.encode(pixels, computeType: computeType).mean)
-  }
-
-  func encoding() -> (_ pixels: Tensor) -> Tensor {
-    var stream = autoencoder.encodingStream(computeType: computeType)
+  func encoding(tiles: Int) -> (_ pixels: Tensor) -> Tensor {
+    var stream = autoencoder.encodingStream(computeType: computeType, tiles: tiles)
     return { [self] in normalized(stream($0)) }
   }
 
