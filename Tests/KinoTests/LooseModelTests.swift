@@ -166,6 +166,9 @@ import Testing
     files.textEncoder = weights("text_encoder")
     files.tokenizer = weights("vae")
     #expect(throws: (any Error).self) { _ = try model(file, files).family.load(.f32, on: .cpu) }
+    files.imageEncoder = weights("vae")
+    error = #expect(throws: StudioError.self) { try model(file, files) }
+    #expect(error?.details.contains("leave --clip-vision out") == true)
     try folder.write("no weights", "words.safetensors")
     #expect(throws: WeightsError.self) { try model(folder["words.safetensors"]) }
   }

@@ -48,6 +48,13 @@ struct WanPartFinder {
       }
       parts.networks["image_encoder"] = encoder.part
       parts.files.imageEncoder = name(of: encoder, in: transformer)
+    } else if let file = files.imageEncoder {
+      throw StudioError(
+        .invalidModel,
+        """
+        \(file.path): \(transformer.url.lastPathComponent) reads no pictures, so it has no use for an image \
+        encoder; leave --clip-vision out.
+        """)
     }
     parts.tokenizer = try tokenizer(for: textEncoder)
     parts.files.tokenizer = url.isFolder ? files.tokenizer : parts.tokenizer
