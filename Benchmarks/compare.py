@@ -99,7 +99,7 @@ def peer_in_process(arguments, latents):
 def kino(arguments, latents):
     command = [arguments.kino, "bench", arguments.workload, "--latents", latents, "--runs", "1", "--json",
                "--precision", arguments.kino_precision or arguments.precision, "--threads", str(arguments.threads)]
-    if getattr(arguments, "weights", None):
+    if arguments.weights:
         command += ["--weights", str(arguments.weights)]
     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return result["median_ms"] / 1000, result["peak_bytes"]
@@ -124,6 +124,7 @@ def main():
     parser.add_argument("--latents", help="frames, rows, columns, as FxHxW")
     parser.add_argument("--precision", choices=["bf16", "f32"], default="bf16")
     parser.add_argument("--kino-precision", choices=["bf16", "f32", "int8"], help="Kino's, where it differs")
+    parser.add_argument("--weights", help="a transformer's file for Kino's wan2.1-1.3b-step; random ones without it")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kino", default=str(ROOT / ".build/release/kino"))

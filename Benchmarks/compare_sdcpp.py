@@ -55,40 +55,46 @@ def transformer_shapes():
     return shapes
 
 
-def decoder_shapes():
-    """Of the 2.1 autoencoder: loaded, never run."""
-    shapes = {}
+class Shapes(dict):
+    """Of the 2.1 autoencoder's tensors, under the names of the Wan repositories."""
 
-    def convolution(name, *shape):
-        shapes[name + ".weight"], shapes[name + ".bias"] = shape, shape[:1]
+    def convolution(self, name, *shape):
+        self[name + ".weight"], self[name + ".bias"] = shape, shape[:1]
 
-    def block(name, inputs, outputs):
-        shapes[name + ".residual.0.gamma"] = (inputs, 1, 1, 1)
-        convolution(name + ".residual.2", outputs, inputs, 3, 3, 3)
-        shapes[name + ".residual.3.gamma"] = (outputs, 1, 1, 1)
-        convolution(name + ".residual.6", outputs, outputs, 3, 3, 3)
+    def block(self, name, inputs, outputs):
+        self[name + ".residual.0.gamma"] = (inputs, 1, 1, 1)
+        self.convolution(name + ".residual.2", outputs, inputs, 3, 3, 3)
+        self[name + ".residual.3.gamma"] = (outputs, 1, 1, 1)
+        self.convolution(name + ".residual.6", outputs, outputs, 3, 3, 3)
         if inputs != outputs:
-            convolution(name + ".shortcut", outputs, inputs, 1, 1, 1)
+            self.convolution(name + ".shortcut", outputs, inputs, 1, 1, 1)
 
-    convolution("conv2", 16, 16, 1, 1, 1)
-    convolution("decoder.conv1", 384, 16, 3, 3, 3)
-    block("decoder.middle.0", 384, 384)
-    shapes["decoder.middle.1.norm.gamma"] = (384, 1, 1)
-    convolution("decoder.middle.1.to_qkv", 1152, 384, 1, 1)
-    convolution("decoder.middle.1.proj", 384, 384, 1, 1)
-    block("decoder.middle.2", 384, 384)
+    def middle(self, name, width):
+        self.block(name + ".0", width, width)
+        self[name + ".1.norm.gamma"] = (width, 1, 1)
+        self.convolution(name + ".1.to_qkv", 3 * width, width, 1, 1)
+        self.convolution(name + ".1.proj", width, width, 1, 1)
+        self.block(name + ".2", width, width)
+
+
+def decoder_shapes():
+    """Loaded, never run."""
+    shapes = Shapes()
+    shapes.convolution("conv2", 16, 16, 1, 1, 1)
+    shapes.convolution("decoder.conv1", 384, 16, 3, 3, 3)
+    shapes.middle("decoder.middle", 384)
     index = 0
     for inputs, outputs, up in [(384, 384, 3), (192, 384, 3), (192, 192, 2), (96, 96, 0)]:
         for _ in range(3):
-            block(f"decoder.upsamples.{index}", inputs, outputs)
+            shapes.block(f"decoder.upsamples.{index}", inputs, outputs)
             inputs, index = outputs, index + 1
         if up:
-            convolution(f"decoder.upsamples.{index}.resample.1", outputs // 2, outputs, 3, 3)
+            shapes.convolution(f"decoder.upsamples.{index}.resample.1", outputs // 2, outputs, 3, 3)
             if up == 3:
-                convolution(f"decoder.upsamples.{index}.time_conv", 2 * outputs, outputs, 3, 1, 1)
+                shapes.convolution(f"decoder.upsamples.{index}.time_conv", 2 * outputs, outputs, 3, 1, 1)
             index += 1
     shapes["decoder.head.0.gamma"] = (96, 1, 1, 1)
-    convolution("decoder.head.2", 3, 96, 3, 3, 3)
+    shapes.convolution("decoder.head.2", 3, 96, 3, 3, 3)
     return shapes
 
 
@@ -159,6 +165,7 @@ def main():
     if arguments.peer:
         return peer(arguments, [int(n) for n in arguments.latents.split("x")])
     write_weights(arguments.folder)
+    arguments.weights = None
     if arguments.kino_type:
         arguments.weights = arguments.folder / f"transformer-{arguments.kino_type}.gguf"
         if not arguments.weights.exists():

@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "Benchmarks"))
-from compare_sdcpp import decoder_shapes, transformer_shapes  # noqa: E402
+from compare_sdcpp import Shapes, decoder_shapes, transformer_shapes  # noqa: E402
 
 GENERATOR = numpy.random.default_rng(0)
 # The spread of a random weight.
@@ -59,9 +59,9 @@ def write_gguf(path, architecture, shapes, kind):
         if len(shape) == 2 and shape[1] % 256 == 0 and not name.endswith("attn_rel_b.weight"):
             writer.add_tensor(name, blocks(shape, kind), raw_dtype=type)
         else:
-            scale = 1.0 if "norm" in name or name.endswith("gamma") else SPREAD
-            value = (GENERATOR.standard_normal(shape, dtype=numpy.float32) * SPREAD) if scale != 1.0 else numpy.ones(
-                shape, numpy.float32)
+            value = numpy.ones(shape, numpy.float32)
+            if "norm" not in name:
+                value = GENERATOR.standard_normal(shape, dtype=numpy.float32) * SPREAD
             # The format has four axes.
             writer.add_tensor(name, value.reshape(shape[0], -1, *shape[3:]) if len(shape) == 5 else value)
             if len(shape) == 5:
@@ -89,38 +89,22 @@ def text_encoder_shapes():
 
 def encoder_shapes():
     """Of the 2.1 autoencoder, beside its decoder's."""
-    shapes = {}
-
-    def convolution(name, *shape):
-        shapes[name + ".weight"], shapes[name + ".bias"] = shape, shape[:1]
-
-    def block(name, inputs, outputs):
-        shapes[name + ".residual.0.gamma"] = (inputs, 1, 1, 1)
-        convolution(name + ".residual.2", outputs, inputs, 3, 3, 3)
-        shapes[name + ".residual.3.gamma"] = (outputs, 1, 1, 1)
-        convolution(name + ".residual.6", outputs, outputs, 3, 3, 3)
-        if inputs != outputs:
-            convolution(name + ".shortcut", outputs, inputs, 1, 1, 1)
-
-    convolution("conv1", 32, 32, 1, 1, 1)
-    convolution("encoder.conv1", 96, 3, 3, 3, 3)
+    shapes = Shapes()
+    shapes.convolution("conv1", 32, 32, 1, 1, 1)
+    shapes.convolution("encoder.conv1", 96, 3, 3, 3, 3)
     index = 0
     for inputs, outputs, down in [(96, 96, 2), (96, 192, 3), (192, 384, 3), (384, 384, 0)]:
         for _ in range(2):
-            block(f"encoder.downsamples.{index}", inputs, outputs)
+            shapes.block(f"encoder.downsamples.{index}", inputs, outputs)
             inputs, index = outputs, index + 1
         if down:
-            convolution(f"encoder.downsamples.{index}.resample.1", outputs, outputs, 3, 3)
+            shapes.convolution(f"encoder.downsamples.{index}.resample.1", outputs, outputs, 3, 3)
             if down == 3:
-                convolution(f"encoder.downsamples.{index}.time_conv", outputs, outputs, 3, 1, 1)
+                shapes.convolution(f"encoder.downsamples.{index}.time_conv", outputs, outputs, 3, 1, 1)
             index += 1
-    block("encoder.middle.0", 384, 384)
-    shapes["encoder.middle.1.norm.gamma"] = (384, 1, 1)
-    convolution("encoder.middle.1.to_qkv", 1152, 384, 1, 1)
-    convolution("encoder.middle.1.proj", 384, 384, 1, 1)
-    block("encoder.middle.2", 384, 384)
+    shapes.middle("encoder.middle", 384)
     shapes["encoder.head.0.gamma"] = (384, 1, 1, 1)
-    convolution("encoder.head.2", 32, 384, 3, 3, 3)
+    shapes.convolution("encoder.head.2", 32, 384, 3, 3, 3)
     return shapes
 
 
