@@ -109,10 +109,9 @@ struct WorkloadFactory {
     guard let weights else { return transformer(layerCount: Self.wan.layerCount) }
     for form in try CheckpointForm.recognise(in: WeightSet(at: weights)) {
       guard case .transformer(let configuration) = form.network else { continue }
-      let isPacked = form.weights.tensors.contains(where: \.type.isPacked)
       let model = try form.weights.load(
         computeType: dtype,
-        productWeights: precision == .int8 ? .int8 : isPacked ? .unpacked : .packed
+        productWeights: WanFamily.productWeights(of: form.weights, precision, .cpu)
       ) { DiffusionTransformer($0, configuration: configuration) }
       return step(of: model)
     }

@@ -9,7 +9,7 @@ public enum ProductWeights: Sendable {
   case packed
   /// Rounded to 8-bit numbers.
   case int8
-  /// In the packed form of their file, on the CPU; plain where the file has them as numbers.
+  /// In the packed form of their file, on the CPU; plain where the file has them as numbers, and elsewhere.
   case unpacked
 }
 

@@ -61,7 +61,7 @@ struct StartModel {
   ) throws -> (network: DiffusionTransformer, weights: FrozenWeights) {
     let loaded = try family.weights.transformer.loadWithParameters(
       computeType: computeType, device: device,
-      productWeights: device == .cpu ? .unpacked : .plain, adapters: adapters
+      productWeights: .unpacked, adapters: adapters
     ) { DiffusionTransformer($0, configuration: family.transformer) }
     if let target = adapters.unusedTargets.first {
       throw TrainingError(

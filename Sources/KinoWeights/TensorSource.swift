@@ -36,6 +36,11 @@ struct TensorSource: Sendable {
   /// Whether the file holds it in another form than numbers of its own.
   var isUnpacked: Bool { stored.type.isPacked || scale != nil }
 
+  /// The extents of the rows that are taken, as the file has them.
+  private var extents: [Int] {
+    rows.map { [$0.count] + stored.shape.dropFirst() } ?? stored.shape
+  }
+
   /// Makes the tensor.
   func tensor(in files: [WeightFile]) throws(WeightsError) -> Tensor {
     var value: Tensor
@@ -45,7 +50,6 @@ struct TensorSource: Sendable {
         try files[file].tensor(named: scale.name).cast(to: .float32))
       if let rows { value = value.slice(0, rows) }
     } else {
-      let extents = rows.map { [$0.count] + stored.shape.dropFirst() } ?? stored.shape
       value = try files[file].tensor(bytes(in: files), as: stored.reshaped(to: extents))
     }
     if let shape { value = value.reshaped(to: shape) }
@@ -58,9 +62,7 @@ extension TensorSource {
   /// The matrix in the packed form of its file, with the changes that are of low rank beside it; `nil` for what is
   /// no matrix, is not packed, or is changed in another way.
   func unpackedWeight(in files: [WeightFile]) throws(WeightsError) -> UnpackedWeight? {
-    let (type, shape) = (
-      stored.type, shape ?? rows.map { [$0.count] + stored.shape.dropFirst() } ?? stored.shape
-    )
+    let (type, shape) = (stored.type, shape ?? extents)
     guard type.isPacked, shape.count == 2, !shape.contains(0),
       shape[1].isMultiple(of: type.blockLength),
       (scale?.elementCount ?? 1) == 1

@@ -22,7 +22,7 @@ extension WeightSet {
   ///   - computeType: Converts the weights of large products; nil keeps the stored type.
   ///   - device: Where parameters go; on the CPU they stay in the file's pages.
   ///   - isTrainable: Whether parameters are float32 copies that collect gradients.
-  ///   - productWeights: How layers that allow it keep their weights; other than plain on the CPU alone.
+  ///   - productWeights: How layers that allow it keep their weights; packed and rounded on the CPU alone.
   ///   - adapters: Low-rank pairs beside linear layers, which these weights do not hold.
   ///   - build: Makes the network from the scope it is given.
   /// - Returns: What `build` made.
@@ -64,7 +64,7 @@ extension WeightSet {
         }
       },
       unpacked: { key in
-        guard let name = names[key] else { return nil }
+        guard device == .cpu, let name = names[key] else { return nil }
         return failure.catching { () throws(WeightsError) in
           try source(of: name).unpackedWeight(in: files)
         } ?? nil

@@ -22,27 +22,21 @@ extension VideoAutoencoder {
     /// The levels in which a place sees only what is around it, tile after tile.
     private mutating func features(of pixels: Tensor) -> Tensor {
       let sizes = autoencoder.configuration
-      let (_, _, _, height, width) = pixels.shape5
-      func all(_ length: Int) -> [(core: Range<Int>, needed: Range<Int>)] {
-        sizes.tiles(of: length / sizes.spatialScale, parts: tiles, margin: sizes.encodingMargin)
-      }
-      func place(_ latents: Range<Int>) -> Range<Int> {
-        latents.lowerBound * sizes.spatialScale..<latents.upperBound * sizes.spatialScale
-      }
-      func core(_ tile: (core: Range<Int>, needed: Range<Int>)) -> Range<Int> {
-        let start = tile.core.lowerBound - tile.needed.lowerBound
-        return start..<start + tile.core.count
+      let (scale, (_, _, _, height, width)) = (sizes.spatialScale, pixels.shape5)
+      func all(_ length: Int) -> [VideoAutoencoder.Configuration.Tile] {
+        sizes.tiles(of: length / scale, parts: tiles, margin: sizes.encodingMargin)
       }
       var bands: [Tensor] = []
       for (row, rows) in all(height).enumerated() {
         var band: [Tensor] = []
         for (column, columns) in all(width).enumerated() {
-          let part = pixels.slice(3, place(rows.needed)).slice(4, place(columns.needed))
+          let part = pixels.slice(3, rows.needed.scaled(by: scale))
+            .slice(4, columns.needed.scaled(by: scale))
           let number = row * tiles + column
           let features = autoencoder.features(
             of: part, computeType: computeType, &tileStreams[number])
           tileStreams[number].advance()
-          band.append(features.slice(3, core(rows)).slice(4, core(columns)).copied())
+          band.append(features.slice(3, rows.inner).slice(4, columns.inner).copied())
         }
         bands.append(concatenate(band, along: 4))
       }

@@ -35,13 +35,33 @@ extension VideoAutoencoder.Configuration {
   /// - Returns: For each part what it gives, and what it needs for that.
   public func tiles(
     of length: Int, parts count: Int, margin: Int? = nil
-  ) -> [(core: Range<Int>, needed: Range<Int>)] {
+  ) -> [Tile] {
     let margin = margin ?? tileMargin
     return (0..<count).map { index in
       let core = length * index / count..<length * (index + 1) / count
-      return (core, max(0, core.lowerBound - margin)..<min(length, core.upperBound + margin))
+      return Tile(
+        core: core, needed: max(0, core.lowerBound - margin)..<min(length, core.upperBound + margin)
+      )
     }
   }
+
+  /// A part of the rows or columns of latents.
+  public struct Tile: Hashable, Sendable {
+    /// What it gives.
+    public let core: Range<Int>
+    /// What it needs for that.
+    public let needed: Range<Int>
+
+    /// Where ``core`` is in ``needed``.
+    var inner: Range<Int> {
+      core.lowerBound - needed.lowerBound..<core.upperBound - needed.lowerBound
+    }
+  }
+}
+
+extension Range<Int> {
+  /// The pixels that rows or columns of latents stand for.
+  func scaled(by scale: Int) -> Range<Int> { lowerBound * scale..<upperBound * scale }
 }
 
 extension VideoAutoencoder {
@@ -75,14 +95,9 @@ extension VideoAutoencoder {
           let pixels = Patches.unfolded(
             decoder.enlarged(features, &stream).cast(to: .float32), patch: configuration.patch)
           stream.advance()
-          func part(
-            _ tile: (core: Range<Int>, needed: Range<Int>)
-          ) -> Range<Int> {
-            let start = (tile.core.lowerBound - tile.needed.lowerBound) * scale
-            return start..<start + tile.core.count * scale
-          }
           try body(
-            pixels.slice(3, part(rows)).slice(4, part(columns)).clamped(to: -1...1), frame,
+            pixels.slice(3, rows.inner.scaled(by: scale)).slice(4, columns.inner.scaled(by: scale))
+              .clamped(to: -1...1), frame,
             rows.core.lowerBound * scale, columns.core.lowerBound * scale)
           frame += pixels.size(2)
         }

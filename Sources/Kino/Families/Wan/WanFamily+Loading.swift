@@ -1,8 +1,8 @@
 import Foundation
 internal import KinoModels
-internal import KinoNN
-internal import KinoTensor
-internal import KinoWeights
+package import KinoNN
+package import KinoTensor
+package import KinoWeights
 
 extension WanFamily {
   func loadTokenizer() throws -> SentencePieceTokenizer {
@@ -29,7 +29,7 @@ extension WanFamily {
   func loadTextEncoder(_ precision: Precision, _ device: Device) throws -> UMT5Encoder {
     try weights.textEncoder.load(
       aliases: ["shared.weight": "encoder.embed_tokens.weight"], computeType: precision.computeType,
-      device: device, productWeights: device == .cpu ? .unpacked : .plain
+      device: device, productWeights: .unpacked
     ) { UMT5Encoder($0, configuration: textEncoder) }
   }
 
@@ -40,17 +40,18 @@ extension WanFamily {
       expert == .lowNoise ? weights.lowNoiseTransformer ?? weights.transformer : weights.transformer
     return try weights.load(
       computeType: precision.computeType, device: device,
-      productWeights: productWeights(of: weights, precision, device)
+      productWeights: Self.productWeights(of: weights, precision, device)
     ) { DiffusionTransformer($0, configuration: transformer) }
   }
 
-  /// Leaves a transformer's weights in the packed form of their file, if they have one. Packs others unless that copies more than half of this machine's memory out of the
-  /// file's pages, which the system could take back; those of another type are copied either way.
-  private func productWeights(
+  /// Leaves a transformer's weights in the packed form of their file, if they have one. Packs others unless that
+  /// copies more than half of this machine's memory out of the file's pages, which the system could take back; those
+  /// of another type are copied either way.
+  package static func productWeights(
     of weights: WeightSet, _ precision: Precision, _ device: Device
   ) -> ProductWeights {
     if precision == .int8 { return .int8 }
-    if device == .cpu && weights.tensors.contains(where: \.type.isPacked) { return .unpacked }
+    if weights.tensors.contains(where: \.type.isPacked) { return .unpacked }
     let type = StoredType(precision.computeType)
     let bytes = weights.tensors.reduce(0) { $0 + ($1.type == type ? $1.byteCount : 0) }
     return device == .cpu && bytes <= MachineMemory.physicalBytes / 2 ? .packed : .plain
