@@ -128,7 +128,14 @@ struct kino_group {
     using Clock = std::chrono::steady_clock;
     const auto limit = milliseconds(silent_seconds);
     std::vector<std::pair<int64_t, Clock::time_point>> last(rank == 0 ? size : 1, {-1, Clock::now()});
+    auto previous = Clock::now();
     for (;;) {
+      // Who was stopped and went on has heard nobody meanwhile, which tells nothing of the others.
+      const auto now = Clock::now();
+      if (now - previous > limit / 2) {
+        for (auto &heard : last) heard.second = now;
+      }
+      previous = now;
       own.add(pulse(rank), 1);
       for (int32_t other = 0; other < static_cast<int32_t>(last.size()); ++other) {
         if (other == rank) continue;
