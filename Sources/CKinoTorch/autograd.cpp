@@ -133,7 +133,14 @@ kino_status kino_gradient_norm(kino_tensor *const *parameters, int32_t count, do
   KINO_GUARD({
     c10::NoGradGuard guard;
     double total = 0;
-    for (const auto &g : gradients(parameters, count)) {
+    const auto found = gradients(parameters, count);
+    if (!found.empty() && !found[0].is_cpu()) {
+      // One number to wait for, not one for each.
+      const auto norms = at::stack(at::_foreach_norm(found, 2)).to(at::kDouble);
+      *out = at::norm(norms).item<double>();
+      return KINO_OK;
+    }
+    for (const auto &g : found) {
       double norm = at::norm(g.to(at::kFloat)).item<double>();
       total += norm * norm;
     }

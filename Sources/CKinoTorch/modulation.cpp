@@ -256,6 +256,8 @@ struct GatedSum : torch::autograd::Function<GatedSum> {
 at::Tensor spread(const at::Tensor &values, const at::Tensor &index) {
   if (!index.defined()) return values;
   const auto rows = values.expand({index.size(0), values.size(1), values.size(2)});
+  // Elsewhere the gradients of thousands of tokens would queue up at the few rows that they took.
+  if (!rows.is_cpu()) return at::one_hot(index, values.size(1)).to(rows.scalar_type()).bmm(rows);
   return rows.gather(1, index.unsqueeze(-1).expand({index.size(0), index.size(1), values.size(2)}));
 }
 

@@ -64,9 +64,17 @@ struct AutoencoderTask: TrainingTask {
     try source.batch(step: step, bucket: source.bucket(step: step, of: buckets))
   }
 
+  var batchesAhead: (@Sendable (_ step: Int, _ shouldStop: () -> Bool) throws -> PixelBatch?)? {
+    if device == .cpu { return nil }
+    return { [source, buckets] step, shouldStop in
+      shouldStop()
+        ? nil : try source.batch(step: step, bucket: source.bucket(step: step, of: buckets))
+    }
+  }
+
   func loss(
     _ batch: PixelBatch, random: inout RandomSource
-  ) -> (loss: Tensor, figures: [String: Double]) {
+  ) -> (loss: Tensor, figures: [String: Tensor]) {
     let pixels = batch.pixels.moved(to: device)
     let encode = { autoencoder.encode(pixels, computeType: computeType) }
     let latents = settings.freezesEncoder == true ? withoutGradient(encode) : encode()
@@ -81,12 +89,11 @@ struct AutoencoderTask: TrainingTask {
       reconstruction + gradients.reduce(Tensor(0).moved(to: device)) { $0 + $1 }
       * settings.gradientWeight
       + divergence * settings.divergenceWeight
-    let error = withoutGradient { difference.clamped(to: -2...2).squared().mean().item() }
+    let psnr = withoutGradient {
+      (difference.clamped(to: -2...2).squared().mean() / 4).log() * (-10 / log(10))
+    }
     let kind = batch.shape[1] == 1 ? "picture" : "clip"
-    return (
-      loss,
-      ["psnr_\(kind)": 10 * log10(4 / error), "divergence": divergence.item()]
-    )
+    return (loss, ["psnr_\(kind)": psnr, "divergence": divergence.detached()])
   }
 
   /// Adds noise to half of the samples, up to the configured share of a channel's deviation.

@@ -112,7 +112,7 @@ final class JudgeTask: TrainingTask {
 
   func loss(
     _ batch: Batch, random: inout RandomSource
-  ) -> (loss: Tensor, figures: [String: Double]) {
+  ) -> (loss: Tensor, figures: [String: Tensor]) {
     func uniform() -> Tensor { random.uniform([batch.pixels.size(0), 1, 1, 1, 1]) }
     // Brightness, and the grain of imperfect clips.
     let gain = uniform() * 0.2 + 0.9
@@ -122,10 +122,10 @@ final class JudgeTask: TrainingTask {
       batch.pixels * gain + level + random.normal(batch.pixels.shape) * grain
     let (loss, parts) = batch.targets.loss(judge(pixels.moved(to: device)))
     let kind = batch.pixels.size(2) == 1 ? "picture" : "clip"
-    let figures = withoutGradient {
-      Dictionary(uniqueKeysWithValues: parts.map { ("\(kind)_\($0.key)", $0.value.item()) })
-    }
-    return (loss, figures)
+    return (
+      loss,
+      Dictionary(uniqueKeysWithValues: parts.map { ("\(kind)_\($0.key)", $0.value.detached()) })
+    )
   }
 
   // MARK: - Evaluation

@@ -16,6 +16,7 @@ final class TrainingRun<Task: TrainingTask> {
   /// Opened by ``run(shouldStop:)``: an export must not tidy the log of a run that is going on.
   private var log: MetricsLog?
   private let report: (TrainingEvent) -> Void
+  private let ahead: BatchesAhead<Task.Batch>?
 
   /// Prepares a run in the configuration's output folder, going on from a checkpoint found there.
   init(
@@ -35,6 +36,9 @@ final class TrainingRun<Task: TrainingTask> {
     self.task = task
     self.configuration = configuration
     self.report = team.isFirst ? report : { _ in }
+    ahead =
+      team.size > 1 || configuration.accumulate ?? 1 > 1
+      ? nil : task.batchesAhead.map { BatchesAhead(last: configuration.steps, make: $0) }
     folder = configuration.outputFolder
     try TrainingError.makeFolder(folder)
     state = TrainingState(
@@ -50,7 +54,7 @@ final class TrainingRun<Task: TrainingTask> {
   @discardableResult
   func run(shouldStop: () -> Bool = { false }) throws -> Bool {
     let lock = team.isFirst ? try RunLock(folder: folder) : nil
-    defer { withExtendedLifetime(lock) {} }
+    defer { withExtendedLifetime(lock) { ahead?.stop() } }
     for warning in task.warnings { report(.warning(warning)) }
     if team.isFirst { log = try MetricsLog(folder: folder, step: state.step) }
     var lastCheckpoint = Date()
@@ -113,20 +117,23 @@ final class TrainingRun<Task: TrainingTask> {
     var sums: [String: Double] = [:]
     for index in 0..<parts {
       let part = BatchPart(index: team.rank * parts + index, count: team.size * parts)
-      guard let batch = try task.batch(step: step, part: part, shouldStop: shouldStop) else {
-        return nil
-      }
+      let made =
+        try ahead.map { try $0.batch(step: step, shouldStop: shouldStop) }
+        ?? task.batch(step: step, part: part, shouldStop: shouldStop)
+      guard let batch = made else { return nil }
       let share = task.share(of: batch)
       if index == parts - 1 { reducer?.begin() }
       if share == 0 { continue }
-      var random = RandomSource(
-        seed: configuration.seed ^ stableHash("noise"), drawCount: UInt64(step) << 32)
+      var random = configuration.noise(step: step)
       var (loss, figures) = try task.loss(batch, random: &random)
-      figures["loss"] = loss.item()
+      figures["loss"] = loss.detached()
       // Without a share of it, the loss is the whole's bit for bit.
       if share < 1 { loss = loss * share }
       loss.backward()
-      for (name, value) in figures { sums[name, default: 0] += share < 1 ? value * share : value }
+      for (name, figure) in figures {
+        let value = figure.item()
+        sums[name, default: 0] += share < 1 ? value * share : value
+      }
     }
     guard team.size > 1 else { return sums }
     // First, since all processes must send the same things in the same order.
@@ -159,6 +166,13 @@ final class TrainingRun<Task: TrainingTask> {
         report(.wrote(url))
       }
     }
+  }
+}
+
+extension TrainingConfiguration {
+  /// The noise of a step, after some draws.
+  func noise(step: Int, after count: Int = 0) -> RandomSource {
+    RandomSource(seed: seed ^ stableHash("noise"), drawCount: UInt64(step) << 32 + UInt64(count))
   }
 }
 

@@ -4,7 +4,7 @@ internal import KinoTensor
 /// What is trained: the loss, and what shows how it goes. The loop around it is ``TrainingRun``.
 protocol TrainingTask {
   /// The data of one step.
-  associatedtype Batch
+  associatedtype Batch: Sendable
 
   /// Every trained parameter with its checkpoint key.
   var parameters: [(key: String, value: Tensor)] { get }
@@ -34,6 +34,10 @@ protocol TrainingTask {
   /// - Throws: What stops the run.
   func batch(step: Int, part: BatchPart, shouldStop: () -> Bool) throws -> Batch?
 
+  /// Makes batches as ``batch(step:part:shouldStop:)`` does, from several threads at a time; `nil` where the
+  /// networks need the cores themselves, or where batches are made one after another.
+  var batchesAhead: (@Sendable (_ step: Int, _ shouldStop: () -> Bool) throws -> Batch?)? { get }
+
   /// A batch's share of the step's samples, in `0...1`; of an empty one no loss is asked for.
   func share(of batch: Batch) -> Double
 
@@ -42,10 +46,11 @@ protocol TrainingTask {
   /// - Parameters:
   ///   - batch: From ``batch(step:)``.
   ///   - random: The step's own noise.
-  /// - Returns: The loss, which records its gradient, and the figures.
+  /// - Returns: The loss, which records its gradient, and the figures, which do not and are read after the
+  ///   backward pass, so that nothing waits for them before.
   /// - Throws: What stops the run.
   func loss(_ batch: Batch, random: inout RandomSource) throws -> (
-    loss: Tensor, figures: [String: Double]
+    loss: Tensor, figures: [String: Tensor]
   )
 
   /// Figures on data that is never trained on.
@@ -68,4 +73,5 @@ extension TrainingTask {
   var canSplit: Bool { false }
   var gradientOrder: [Tensor] { parameters.map(\.value) }
   func share(of batch: Batch) -> Double { 1 }
+  var batchesAhead: (@Sendable (_ step: Int, _ shouldStop: () -> Bool) throws -> Batch?)? { nil }
 }

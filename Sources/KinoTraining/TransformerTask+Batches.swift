@@ -6,6 +6,7 @@ internal import KinoNN
 internal import KinoTensor
 internal import KinoWeights
 internal import KinoWorld
+internal import Synchronization
 
 // MARK: - Batches
 
@@ -18,27 +19,25 @@ extension TransformerTask {
 
   func share(of batch: Batch) -> Double { Double(batch.range.count) / Double(batch.total) }
 
+  /// What steps whose samples are drawn together show.
+  struct Draw {
+    let bucket: TrainingConfiguration.Bucket
+    /// Samples that there must be.
+    let available: Int
+    /// Samples of all those steps, those of a step after those of the one before.
+    let samples: [(index: Int, caption: String)]
+  }
+
   func batch(step: Int, part: BatchPart, shouldStop: () -> Bool) throws -> Batch? {
-    let draw = (step - 1) / Self.stepsPerDraw
-    let first = draw * Self.stepsPerDraw + 1
-    var random = RandomSource(
-      seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(draw) << 20)
-    let bucket = configuration.buckets.drawn(at: first, by: random.uniform())
-    let available = available(bucket, at: first)
-    let drawn = (0..<bucket.batch * Self.stepsPerDraw).map { position in
-      let index = random.integer(below: available)
-      let isEmpty = random.uniform() < settings.captionDropout
-      let seed = UInt64(first) &* 65536 &+ UInt64(position)
-      return (index, isEmpty ? "" : source.caption(index, of: bucket, seed: seed))
+    let draw = draw((step - 1) / Self.stepsPerDraw)
+    let bucket = draw.bucket
+    let all = draw.samples.dropFirst((step - 1) % Self.stepsPerDraw * bucket.batch)
+      .prefix(bucket.batch).map(\.self)
+    guard let store = try filled(bucket, to: draw.available, shouldStop: shouldStop) else {
+      return nil
     }
-    // The same for all steps of the draw, however the sort treats equals.
-    let order = drawn.indices.map { (tokens(drawn[$0].1).count, $0) }
-      .sorted { $0 < $1 }
-    let all = order.dropFirst((step - first) * bucket.batch).prefix(bucket.batch)
-      .map { drawn[$0.1] }
-    guard let store = try filled(bucket, to: available, shouldStop: shouldStop) else { return nil }
     let range = part.range(of: all.count)
-    let (indices, captions) = (all[range].map(\.0), all[range].map(\.1))
+    let (indices, captions) = (all[range].map(\.index), all[range].map(\.caption))
     var batch = Batch(
       captions: captions, kept: kept(indices, captions, of: bucket), range: range, total: all.count)
     if range.isEmpty { return batch }
@@ -50,10 +49,59 @@ extension TransformerTask {
       (batch.latents, truths) = cut(
         batch.latents, truths, side: side, of: bucket, step: step, from: range.lowerBound)
     }
-    let known = all.count { source.isScene($0.0, of: bucket) }
+    let known = all.count { source.isScene($0.index, of: bucket) }
     batch.truth = TruthBatch(truths, knownShare: Double(known) / Double(all.count))
     batch.truthWeight = truthWeight
     return batch
+  }
+
+  var batchesAhead: (@Sendable (_ step: Int, _ shouldStop: () -> Bool) throws -> Batch?)? {
+    if device == .cpu { return nil }
+    return { [self] in try whole(step: $0, shouldStop: $1) }
+  }
+
+  /// A step's batch with its noise, all where the networks compute.
+  func whole(step: Int, shouldStop: () -> Bool) throws -> Batch? {
+    guard var batch = try batch(step: step, part: .whole, shouldStop: shouldStop) else { return nil }
+    // After the noise levels, and what is known of each sample.
+    var random = configuration.noise(step: step, after: 1 + batch.total)
+    batch.noise = random.normal(batch.latents.shape).moved(to: device)
+    batch.latents = batch.latents.moved(to: device)
+    batch.truth = batch.truth?.moved(to: device)
+    return batch
+  }
+
+  /// Draws the samples of some steps and deals them out by the length of their captions; the last few draws are
+  /// kept.
+  private func draw(_ number: Int) -> Draw {
+    draws.withLock { draws in
+      if let draw = draws[number] { return draw }
+      let draw = drawn(number)
+      draws[number] = draw
+      if draws.count > 8 { draws.keys.min().map { draws[$0] = nil } }
+      return draw
+    }
+  }
+
+  private func drawn(_ number: Int) -> Draw {
+    let first = number * Self.stepsPerDraw + 1
+    var random = RandomSource(
+      seed: configuration.seed ^ stableHash("batch"), drawCount: UInt64(number) << 20)
+    let bucket = configuration.buckets.drawn(at: first, by: random.uniform())
+    let available = available(bucket, at: first)
+    let drawn = (0..<bucket.batch * Self.stepsPerDraw).map { position in
+      let index = random.integer(below: available)
+      let isEmpty = random.uniform() < settings.captionDropout
+      return (index, isEmpty ? nil : UInt64(first) &* 65536 &+ UInt64(position))
+    }
+    let samples = onAllCores(drawn.indices) { [source, tokens] position in
+      let (index, seed) = drawn[position]
+      let caption = seed.map { source.caption(index, of: bucket, seed: $0) } ?? ""
+      return (sample: (index, caption), length: tokens(caption).count)
+    }
+    // The same for all steps of the draw, however the sort treats equals.
+    let order = samples.indices.sorted { (samples[$0].length, $0) < (samples[$1].length, $1) }
+    return Draw(bucket: bucket, available: available, samples: order.map { samples[$0].sample })
   }
 
   /// Beside adapters, the start model is kept where the subject is not: in scenes and folders of the prior, and
@@ -98,11 +146,22 @@ extension TransformerTask {
   private func truths(of indices: [Int], _ bucket: TrainingConfiguration.Bucket) -> [[SceneTruth]?]
   {
     let (model, patch) = (autoencoder.configuration, networks.transformer.configuration.patchSize)
-    return onAllCores(indices.indices) { [source] index in
-      source.truth(
-        indices[index], of: bucket, cell: model.spatialScale * patch[1],
-        group: model.temporalScale * patch[0])
+    let kept = truths.withLock { $0[bucket.name] ?? [:] }
+    let truths = onAllCores(indices.indices) { [source] index in
+      kept[indices[index]]
+        ?? source.truth(
+          indices[index], of: bucket, cell: model.spatialScale * patch[1],
+          group: model.temporalScale * patch[0])
     }
+    // A graphics processor asks for them a thousand times a second, and has a large machine around it.
+    if device != .cpu {
+      self.truths.withLock { all in
+        for (index, truth) in zip(indices, truths) where kept[index] == nil {
+          all[bucket.name, default: [:]][index] = truth
+        }
+      }
+    }
+    return truths
   }
 
   /// Samples that may be drawn from a bucket at a step.
@@ -116,9 +175,17 @@ extension TransformerTask {
   private func filled(
     _ bucket: TrainingConfiguration.Bucket, to count: Int, shouldStop: () -> Bool
   ) throws -> LatentStore? {
-    var store = try stores[bucket.name] ?? team.inTurn { try openStore(bucket) }
+    if let store = stores.withLock({ $0[bucket.name] }), store.count >= count { return store }
+    return try filling.withLock { _ in try grown(bucket, to: count, shouldStop: shouldStop) }
+  }
+
+  private func grown(
+    _ bucket: TrainingConfiguration.Bucket, to count: Int, shouldStop: () -> Bool
+  ) throws -> LatentStore? {
+    var store =
+      try stores.withLock { $0[bucket.name] } ?? team.inTurn { try openStore(bucket) }
     let frameBytes = bucket.frames * bucket.width * bucket.height
-    let group = max(1, min(8, 1 << 21 / frameBytes))
+    let group = device == .cpu ? max(1, min(8, 1 << 21 / frameBytes)) : max(1, 1 << 24 / frameBytes)
     while store.count < count {
       if try team.any(shouldStop()) { return nil }
       // Each process encodes samples of its own.
@@ -135,7 +202,7 @@ extension TransformerTask {
       }
       try append(latents, to: &store, until: end, atOnce: group)
     }
-    stores[bucket.name] = store
+    stores.withLock { $0[bucket.name] = store }
     return store
   }
 

@@ -7,6 +7,7 @@ internal import KinoNN
 internal import KinoTensor
 internal import KinoWeights
 internal import KinoWorld
+internal import Synchronization
 
 /// Trains a ``DiffusionTransformer`` and its text encoder together, on the canvas.
 ///
@@ -15,7 +16,10 @@ internal import KinoWorld
 /// trained abilities. Flow matching (arXiv:2210.02747) with uniform timesteps, shifted towards noise as
 /// the canvas grows. Of rendered scenes the truth is known: tokens that show objects count more, and a
 /// middle block learns to tell what they show.
-final class TransformerTask: TrainingTask {
+///
+/// `@unchecked Sendable`: batches may be made on several threads. They share what never changes, and what is
+/// behind locks.
+final class TransformerTask: TrainingTask, @unchecked Sendable {
   struct Batch {
     var latents = Tensor.zeros([0])  // [B, C, f, h, w], normalised
     let captions: [String]
@@ -27,6 +31,8 @@ final class TransformerTask: TrainingTask {
     var truth: TruthBatch?
     /// The weight of the loss on the truth.
     var truthWeight = 0.0
+    /// What the loss would draw, where it was drawn ahead; as ``latents``.
+    var noise: Tensor?
   }
 
   let configuration: TrainingConfiguration
@@ -45,7 +51,13 @@ final class TransformerTask: TrainingTask {
   let textConfiguration: UMT5Encoder.Configuration
   let truthHead: TruthHead
   let warnings: [String]
-  var stores: [String: LatentStore] = [:]
+  /// The stores in use, by bucket.
+  let stores = Mutex<[String: LatentStore]>([:])
+  /// Held while a store grows.
+  let filling = Mutex<Void>(())
+  let draws = Mutex<[Int: Draw]>([:])
+  /// The truth of samples by bucket and number, where there is memory to keep it.
+  let truths = Mutex<[String: [Int: [SceneTruth]]]>([:])
 
   /// What learns.
   enum Learner {
@@ -219,7 +231,7 @@ final class TransformerTask: TrainingTask {
 
   func loss(
     _ batch: Batch, random: inout RandomSource
-  ) throws -> (loss: Tensor, figures: [String: Double]) {
+  ) throws -> (loss: Tensor, figures: [String: Tensor]) {
     let (_, _, frames, height, width) = batch.latents.shape5
     let tokens = frames * height * width / networks.transformer.configuration.patchVolume
     // As often as sampling visits them: a logit-normal density hardly knows the pure noise that it starts from,
@@ -229,7 +241,9 @@ final class TransformerTask: TrainingTask {
     let patterns = try (0..<batch.total).map { _ in
       try KnownFramePatterns().known(frames: frames, from: &random)
     }[batch.range]
-    let noise = random.normal([batch.total] + batch.latents.shape.dropFirst())
+    let noise =
+      batch.noise
+      ?? random.normal([batch.total] + batch.latents.shape.dropFirst())
       .slice(0, batch.range).moved(to: device)
     let canvases = try CanvasBatch(
       batch.latents.moved(to: device), known: Array(patterns), sigmas: Array(sigmas),
@@ -239,10 +253,10 @@ final class TransformerTask: TrainingTask {
       weights: batch.truth?.weights(object: settings.objectWeight, motion: settings.motionWeight),
       tokensAfter: batch.truthWeight > 0 ? settings.truth?.block : nil)
     let velocity = errors.mean()
-    var figures = ["loss_\(tokens)_tokens": withoutGradient { velocity.item() }]
+    var figures = ["loss_\(tokens)_tokens": velocity.detached()]
     guard let middle, let truth = batch.truth else { return (velocity, figures) }
     let known = truthHead.loss(middle, truth, computeType: computeType)
-    figures["truth"] = withoutGradient { known.item() }
+    figures["truth"] = known.detached()
     return (velocity + known * batch.truthWeight, figures)
   }
 }

@@ -2,8 +2,8 @@ internal import KinoNN
 internal import KinoTensor
 internal import KinoWorld
 
-/// What the renderer knows of the tokens of a batch, on the processor.
-struct TruthBatch {
+/// What the renderer knows of the tokens of a batch.
+struct TruthBatch: Sendable {
   /// `[B, L, SceneTruth.width]`; zeros for samples of which nothing is known.
   let values: Tensor
   /// `[B, 1, 1]`: 1 where the truth is known, else 0.
@@ -21,6 +21,16 @@ struct TruthBatch {
     let all = known.flatMap { $0 ?? [Float](repeating: 0, count: length) }
     values = Tensor(all, shape: [known.count, length / SceneTruth.width, SceneTruth.width])
     isKnown = Tensor(known.map { $0 == nil ? Float(0) : 1 }, shape: [known.count, 1, 1])
+  }
+
+  private init(values: Tensor, isKnown: Tensor, knownShare: Double) {
+    (self.values, self.isKnown, self.knownShare) = (values, isKnown, knownShare)
+  }
+
+  /// Copies the truth to another device; free if it is there already.
+  func moved(to device: Device) -> TruthBatch {
+    TruthBatch(
+      values: values.moved(to: device), isKnown: isKnown.moved(to: device), knownShare: knownShare)
   }
 
   /// The part of all tokens, `[B, L, part's width]`.
@@ -63,7 +73,8 @@ struct TruthHead {
   func loss(_ tokens: Tensor, _ truth: TruthBatch, computeType: DType) -> Tensor {
     let even = tokens.layerNormalized(epsilon: 1e-6)
     let hidden = first(even.cast(to: computeType)).geluTanh()
-    let target = (truth.values * scales).moved(to: tokens.device)
+    let target =
+      truth.values.moved(to: tokens.device) * scales.moved(to: tokens.device)
     let errors = (second(hidden).cast(to: .float32) - target).squared()
     return (errors * truth.isKnown.moved(to: tokens.device)).mean() / max(truth.knownShare, 1e-6)
   }

@@ -360,6 +360,33 @@ struct TaskTests {
     }
   }
 
+  @Test("batches made ahead on many threads have the same samples, noise and loss")
+  func aheadOfTime() throws {
+    try withRuns { runs in
+      let autoencoder = try runs.autoencoder("ae", steps: 1)
+      try runs.run(autoencoder)
+      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      let more = "object_weight: 2\n  truth: {weight: 0.3, block: 1, until: 1}"
+      let configuration = try runs.transformer("tr", steps: 12, more: more)
+      let (task, other) = (
+        try TransformerTask(configuration),
+        try TransformerTask(try runs.transformer("other", steps: 12, more: more))
+      )
+      let ahead = BatchesAhead(last: 12) { try other.whole(step: $0, shouldStop: $1) }
+      for step in 1...12 {
+        let batch = try #require(try task.batch(step: step, part: .whole) { false })
+        let early = try #require(try ahead.batch(step: step) { false })
+        #expect(early.captions == batch.captions)
+        let losses = try [batch, early].map { batch in
+          var random = configuration.noise(step: step)
+          return try task.loss(batch, random: &random).loss.item()
+        }
+        #expect(losses[0] == losses[1])
+      }
+      ahead.stop()
+    }
+  }
+
   @Test("a missing autoencoder is an error before any work")
   func missingAutoencoder() throws {
     try withRuns { runs in

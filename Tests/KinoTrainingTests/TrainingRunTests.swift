@@ -28,13 +28,13 @@ private struct LineTask: TrainingTask {
   }
 
   func loss(_ batch: Tensor, random: inout RandomSource) -> (
-    loss: Tensor, figures: [String: Double]
+    loss: Tensor, figures: [String: Tensor]
   ) {
     let noise = random.normal([16]) * 0.01
     let wanted = batch * 3 + 1 + noise
     var loss = (batch * parameters[0].value + parameters[1].value - wanted).squared().mean()
     if batch.floats() == failsAt.flatMap({ self.batch(step: $0)?.floats() }) { loss = loss / 0 }
-    return (loss, ["points": 16])
+    return (loss, ["points": Tensor(16)])
   }
 
   func heldOut(averages: [(key: String, value: Tensor)]) -> [String: Double] {
