@@ -62,7 +62,9 @@ extension TransformerTask {
 
   /// A step's batch with its noise, all where the networks compute.
   func whole(step: Int, shouldStop: () -> Bool) throws -> Batch? {
-    guard var batch = try batch(step: step, part: .whole, shouldStop: shouldStop) else { return nil }
+    guard var batch = try batch(step: step, part: .whole, shouldStop: shouldStop) else {
+      return nil
+    }
     // After the noise levels, and what is known of each sample.
     var random = configuration.noise(step: step, after: 1 + batch.total)
     batch.noise = random.normal(batch.latents.shape).moved(to: device)

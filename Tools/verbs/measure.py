@@ -3,6 +3,7 @@
 
     measure.py cases FOLDER [NAME...]  a Markdown table of every case, or of some
     measure.py chain KINO MODEL WORK   eight extensions of three world clips
+    measure.py truth KINO MODEL WORK   a second of continuation, and one between, of twelve world clips against the truth
 
 Needs the packages av and numpy.
 """
@@ -144,6 +145,73 @@ def chain(kino, model, work):
               f"{sizes[0]:.0f}, {sizes[1]:.0f} |", flush=True)
 
 
+# Scenes of `kino world` in which one object moves before a camera that stands still.
+TRUTH_SEEDS = (409, 412, 414, 415, 429, 434, 442, 444, 448, 450, 453, 457)
+
+
+def write(path, clip, rate):
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"qp": "4"})
+        stream.height, stream.width, stream.pix_fmt = *clip.shape[1:3], "yuv444p"
+        for frame in clip:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def place(frame, ground):
+    """Where what is not the ground lies, in pixels; nothing where there is too little of it."""
+    seen = np.abs(frame.astype(np.int16) - ground).max(axis=2) > 40
+    return np.argwhere(seen).mean(axis=0) if seen.sum() >= 12 else None
+
+
+def against(found, true, ground):
+    """The PSNR of a clip, and how far its object is from its true place on average, in pixels."""
+    error = np.mean((found.astype(np.float32) - true) ** 2)
+    lost = true.shape[1] / 2
+    distances = []
+    for a, b in zip(found, true):
+        here, there = place(a, ground), place(b, ground)
+        if there is not None:
+            distances.append(lost if here is None else float(np.linalg.norm(here - there)))
+    return 10 * np.log10(255**2 / error), float(np.mean(distances)) if distances else float("nan")
+
+
+def truth(kino, model, work):
+    """A second is 12 frames: 24 are known and 12 follow; or 12, the second that is made, and 12."""
+    os.makedirs(work, exist_ok=True)
+    names = ("extend", "last frame repeated", "connect", "last frame repeated ", "cross-fade")
+    all_figures = {name: [] for name in names}
+    for seed in TRUTH_SEEDS:
+        path = f"{work}/{seed}.mp4"
+        run(kino, "world", "--seed", seed, "--seconds", 3, "--fps", 12, "--size", "128x128", "--output", path)
+        caption = open(f"{work}/{seed}.txt").read().strip()
+        clip = frames(path)
+        ground = np.median(clip, axis=0)
+        for name, part in {"head": clip[:24], "first": clip[:12], "last": clip[24:]}.items():
+            write(f"{work}/{seed}-{name}.mp4", part, 12)
+        options = ["--seconds", 1, "--steps", 16, "--seed", 1, "--model", model, "--output"]
+        run(kino, "extend", f"{work}/{seed}-head.mp4", caption, *options, f"{work}/{seed}-extend.mp4")
+        run(kino, "connect", f"{work}/{seed}-first.mp4", f"{work}/{seed}-last.mp4", caption, *options,
+            f"{work}/{seed}-connect.mp4")
+        shares = (np.arange(1, 13) / 13)[:, None, None, None]
+        made = {
+            "extend": (frames(f"{work}/{seed}-extend.mp4")[24:36], clip[24:36]),
+            "last frame repeated": (np.repeat(clip[23:24], 12, 0), clip[24:36]),
+            "connect": (frames(f"{work}/{seed}-connect.mp4")[12:24], clip[12:24]),
+            "last frame repeated ": (np.repeat(clip[11:12], 12, 0), clip[12:24]),
+            "cross-fade": (clip[11:12] * (1 - shares) + clip[24:25] * shares, clip[12:24]),
+        }
+        for name, (found, true) in made.items():
+            all_figures[name].append(against(found, true, ground))
+    print("| | PSNR, median | distance from the true place, median |")
+    print("|---|---|---|")
+    for name, figures in all_figures.items():
+        decibels, pixels = (np.nanmedian([f[i] for f in figures]) for i in (0, 1))
+        print(f"| {name.strip()} | {decibels:.1f} dB | {pixels:.1f} pixels |")
+    for index, seed in enumerate(TRUTH_SEEDS):
+        print(seed, *(f"{all_figures[n][index][0]:.1f}/{all_figures[n][index][1]:.1f}" for n in names))
+
+
 def run(*arguments):
     if not os.path.exists(arguments[-1]):
         subprocess.run([str(a) for a in arguments] + ["--quiet"], check=True)
@@ -154,5 +222,7 @@ if __name__ == "__main__":
         cases(*sys.argv[2:])
     elif len(sys.argv) == 5 and sys.argv[1] == "chain":
         chain(*sys.argv[2:])
+    elif len(sys.argv) == 5 and sys.argv[1] == "truth":
+        truth(*sys.argv[2:])
     else:
         sys.exit(__doc__)
