@@ -76,46 +76,54 @@ let package = Package(
       providers: [.apt(["libwebp-dev"]), .brew(["webp"])]),
     .target(name: "CSentencePiece", cxxSettings: brewHeaders, linkerSettings: sentencePiece),
 
+    // Files and errors, for all.
+    .target(name: "KinoSystem"),
+
     // The engine.
-    .target(name: "KinoTensor", dependencies: ["CKinoTorch", "CKinoCollectives"]),
+    .target(name: "KinoTensor", dependencies: ["CKinoTorch", "CKinoCollectives", "KinoSystem"]),
     .target(name: "KinoNN", dependencies: ["KinoTensor"]),
     .target(
       name: "KinoWeights",
       dependencies: [
-        "KinoTensor", "KinoNN", .product(name: "Crypto", package: "swift-crypto"),
+        "KinoSystem", "KinoTensor", "KinoNN", .product(name: "Crypto", package: "swift-crypto"),
       ]),
     .target(
-      name: "KinoModels", dependencies: ["KinoTensor", "KinoNN", "KinoWeights", "CSentencePiece"]),
-    .target(name: "KinoDiffusion", dependencies: ["KinoTensor"]),
+      name: "KinoModels",
+      dependencies: ["KinoSystem", "KinoTensor", "KinoNN", "KinoWeights", "CSentencePiece"]),
+    .target(name: "KinoDiffusion", dependencies: ["KinoSystem", "KinoTensor"]),
 
     // Pictures and worlds: no tensors.
-    .target(name: "KinoMedia", dependencies: ["CFFmpeg", "CWebP"], swiftSettings: hot),
-    .target(name: "KinoWorld", swiftSettings: hot),
+    .target(
+      name: "KinoMedia", dependencies: ["KinoSystem", "CFFmpeg", "CWebP"], swiftSettings: hot),
+    .target(name: "KinoWorld", dependencies: ["KinoSystem"], swiftSettings: hot),
 
     // What users meet.
     .target(
       name: "Kino",
       dependencies: [
-        "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia",
+        "KinoSystem", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion",
+        "KinoMedia",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Yams", package: "Yams"),
       ]),
     .target(
       name: "KinoTraining",
       dependencies: [
-        "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoMedia",
+        "KinoSystem", "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoDiffusion",
+        "KinoMedia",
         "KinoWorld",
         .product(name: "Yams", package: "Yams"),
       ]),
     .target(
       name: "KinoEvaluation",
       dependencies: [
-        "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld",
+        "KinoSystem", "Kino", "KinoTensor", "KinoNN", "KinoWeights", "KinoModels", "KinoMedia",
+        "KinoWorld",
       ]),
     .target(
       name: "KinoProvenance",
       dependencies: [
-        "KinoMedia",
+        "KinoSystem", "KinoMedia",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "SwiftASN1", package: "swift-asn1"),
         .product(name: "X509", package: "swift-certificates"),
@@ -123,7 +131,7 @@ let package = Package(
     .target(
       name: "KinoHub",
       dependencies: [
-        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        "KinoSystem", .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -131,7 +139,7 @@ let package = Package(
     .target(
       name: "KinoServer",
       dependencies: [
-        "Kino", "KinoMedia", "KinoProvenance",
+        "KinoSystem", "Kino", "KinoMedia", "KinoProvenance",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "GRDB", package: "GRDB.swift"),
@@ -147,7 +155,8 @@ let package = Package(
     .executableTarget(
       name: "KinoCommand",
       dependencies: [
-        "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld", "KinoTraining",
+        "KinoSystem", "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoMedia", "KinoWorld",
+        "KinoTraining",
         "KinoEvaluation", "KinoServer", "KinoProvenance", "KinoHub",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),

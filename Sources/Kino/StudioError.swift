@@ -1,5 +1,7 @@
+public import KinoSystem
+
 /// Reports why Kino could not do what was asked, and what to do next.
-public struct StudioError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct StudioError: KinoError, Hashable {
   /// Names one kind of failure; compare with the static members.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     /// The name of the code.
@@ -44,6 +46,10 @@ public struct StudioError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What kind of failure this is.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { code.description }
+  /// Whether the request itself is at fault.
+  public var isWrongUse: Bool { code.isWrongUse }
   /// What was expected, what was found, and what to do next.
   public let details: String
 

@@ -1,12 +1,7 @@
 import ArgumentParser
 import Foundation
 import Kino
-import KinoEvaluation
-import KinoHub
-import KinoProvenance
-import KinoServer
-import KinoTraining
-import KinoWorld
+import KinoSystem
 
 /// The codes that `kino` ends with, and how errors are told.
 enum ExitStatus {
@@ -53,31 +48,13 @@ enum ExitStatus {
   }
 
   private static func isWrongUse(_ error: any Error) -> Bool {
-    switch error {
-    case let error as StudioError: error.code.isWrongUse
-    case let error as MediaError: [.unsupported, .invalidOption].contains(error.code)
-    case is WorldError: true
-    case let error as ServerError: error.code.isWrongUse
-    case let error as ProvenanceError: error.code.isWrongUse
-    case let error as HubError: error.code.isWrongUse
-    case let error as TrainingError: error.code == .invalidConfiguration
-    case let error as EvaluationError: error.code != .badJudge
-    default: false
-    }
+    (error as? any KinoError)?.isWrongUse ?? false
   }
 
   private static func code(of error: any Error) -> String {
-    switch error {
-    case let error as StudioError: error.code.description
-    case let error as MediaError: error.code.description
-    case let error as WorldError: error.code.rawValue
-    case let error as ServerError: error.code.description
-    case let error as ProvenanceError: error.code.description
-    case let error as HubError: error.code.description
-    default:
-      isWrongUse(error) || KinoCommand.exitCode(for: error) == .validationFailure
-        ? "wrongUse" : "\(type(of: error))"
-    }
+    if let error = error as? any KinoError { return error.kind }
+    return KinoCommand.exitCode(for: error) == .validationFailure
+      ? "wrongUse" : "\(type(of: error))"
   }
 
   private static func describe(_ error: any Error) -> String {

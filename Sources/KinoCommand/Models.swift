@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Kino
+internal import KinoSystem
 
 struct Models: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -31,9 +32,7 @@ struct Models: ParsableCommand {
       : paths.map { URL(fileURLWithPath: $0) }
     let models = ModelCatalog(searching: places, verifying: verify).models
     if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      for model in models { print(String(decoding: try encoder.encode(model), as: UTF8.self)) }
+      for model in models { print(model.jsonLine) }
     } else if models.isEmpty {
       print("No models in:\n" + places.map { "  " + $0.path }.joined(separator: "\n"))
     } else {

@@ -3,6 +3,7 @@ import Foundation
 import Kino
 import KinoProvenance
 import KinoServer
+internal import KinoSystem
 public import Logging
 
 /// `kino serve`.
@@ -127,15 +128,9 @@ struct Keys: AsyncParsableCommand {
     func run() async throws {
       for entry in try await folder.ring.entries() {
         let state = entry.revokedAt == nil ? "good" : "revoked"
-        let line = json ? try Self.json(entry) : "\(entry.id)  \(state)  \(entry.name)"
+        let line = json ? entry.jsonLine : "\(entry.id)  \(state)  \(entry.name)"
         StandardStreams.output(line + "\n")
       }
-    }
-
-    private static func json(_ entry: KeyRing.Entry) throws -> String {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      return String(decoding: try encoder.encode(entry), as: UTF8.self)
     }
   }
 

@@ -1,5 +1,7 @@
+public import KinoSystem
+
 /// A canvas, schedule or denoiser output that cannot be sampled.
-public struct DiffusionError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct DiffusionError: KinoError, Hashable {
   /// What kind of failure it was.
   public enum Code: Hashable, Sendable {
     /// A tensor or list has the wrong shape or length.
@@ -14,6 +16,8 @@ public struct DiffusionError: Error, Hashable, Sendable, CustomStringConvertible
 
   /// What kind of failure it was.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { "\(code)" }
   /// What was expected, what was found, and what to do.
   public let details: String
 

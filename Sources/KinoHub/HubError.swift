@@ -1,5 +1,7 @@
+public import KinoSystem
+
 /// Reports why files could not be fetched from a hub.
-public struct HubError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct HubError: KinoError, Hashable {
   /// Names one kind of failure; compare with the static members.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     /// The name of the code.
@@ -30,6 +32,10 @@ public struct HubError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What kind of failure this is.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { code.description }
+  /// Whether the request itself is at fault.
+  public var isWrongUse: Bool { code.isWrongUse }
   /// What was expected, what was found, and what to do next.
   public let details: String
 

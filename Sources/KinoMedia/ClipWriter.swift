@@ -1,3 +1,5 @@
+internal import KinoSystem
+
 /// Writes a clip or picture frame by frame.
 ///
 /// The extension chooses the format: H.264 in `.mp4`, `.m4v` and `.mov`, `.gif`, `.webp`, and
@@ -51,7 +53,9 @@ public final class ClipWriter {
     self.size = size
     mark = options.mark
     let format = try MediaFormat(path: path)
-    file = try AtomicFile(path: path, overwrite: options.overwrite)
+    file = try MediaError.writing { () throws(FileError) in
+      try AtomicFile(path: path, overwrite: options.overwrite)
+    }
     switch format {
     case .mp4, .mov:
       sink = try MovieSink(
@@ -123,7 +127,7 @@ public final class ClipWriter {
     }
     try closingOnError {
       try sink.finish()
-      try file.publish()
+      try MediaError.writing { () throws(FileError) in try file.publish() }
     }
     self.sink = nil
   }

@@ -1,4 +1,5 @@
 internal import CFFmpeg
+internal import KinoSystem
 
 /// Encodes a GIF with one palette, chosen over all frames.
 final class GIFSink: FrameSink {
@@ -54,7 +55,8 @@ final class GIFSink: FrameSink {
       try stream.append(picture, duration: (waiting?.pointer.pointee.pts ?? end) - time)
     }
     let bytes = try stream.finish()
-    try file.write(PictureComment.inserted(options.recipe, into: bytes, of: .gif))
+    let whole = PictureComment.inserted(options.recipe, into: bytes, of: .gif)
+    try MediaError.writing { () throws(FileError) in try file.write(whole) }
   }
 }
 

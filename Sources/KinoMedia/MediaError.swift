@@ -1,8 +1,9 @@
 internal import CFFmpeg
 import Foundation
+public import KinoSystem
 
 /// Reports why a clip or picture could not be read or written, and what to do next.
-public struct MediaError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct MediaError: KinoError, Hashable {
   /// Names one kind of failure; compare with the static members.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     /// The name of the code.
@@ -50,6 +51,10 @@ public struct MediaError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What kind of failure this is.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { code.description }
+  /// Whether the request itself is at fault.
+  public var isWrongUse: Bool { [.unsupported, .invalidOption].contains(code) }
   /// The file it is about, as the caller named it.
   public let path: String?
   /// What was expected, what was found, and what to do next.
@@ -85,25 +90,30 @@ extension MediaError {
       .noVideo, path: path, details: "Nothing is shown at \(seconds) s; start earlier.")
   }
 
-  /// Tells why a file operation of the system failed.
+  /// Says why a file operation of the system failed.
   static func system(_ number: Int32, path: String, doing action: String) -> MediaError {
-    switch number {
-    case ENOENT:
-      return MediaError(
-        .fileNotFound, path: path, details: "There is no such file; check the path.")
-    case EACCES, EPERM, EROFS:
-      return MediaError(
-        action == "read" ? .unreadable : .unwritable, path: path,
-        details: "No permission to \(action) it; change its permissions or choose another path.")
-    case ENOSPC, EDQUOT, EFBIG:
-      return MediaError(
-        .diskFull, path: path,
-        details: "The disk is full or a quota is reached; free some space or choose another disk.")
-    default:
-      return MediaError(
-        action == "read" ? .unreadable : .unwritable, path: path,
-        details: "Could not \(action) it: \(String(cString: strerror(number))).")
-    }
+    MediaError(FileError(number, path: path, doing: action), isReading: action == "read")
+  }
+
+  /// Explains why a file could not be written, or read.
+  init(_ error: FileError, isReading: Bool = false) {
+    let code: Code =
+      switch error.code {
+      case .fileNotFound: .fileNotFound
+      case .notAFile: .notAFile
+      case .outputExists: .outputExists
+      case .folderMissing: .folderMissing
+      case .diskFull: .diskFull
+      case .forbidden, .refused: isReading ? .unreadable : .unwritable
+      }
+    self.init(code, path: error.path, details: error.details)
+  }
+
+  /// Does work on a file that is being written, with errors of this type.
+  static func writing<Result>(
+    _ body: () throws(FileError) -> Result
+  ) throws(MediaError) -> Result {
+    do throws(FileError) { return try body() } catch { throw MediaError(error) }
   }
 
   /// The text FFmpeg has for a status.

@@ -1,5 +1,6 @@
 internal import CFFmpeg
 import Foundation
+internal import KinoSystem
 
 /// Encodes H.264, and AAC where there is sound, into an MP4 or MOV file.
 final class MovieSink: FrameSink {

@@ -1,5 +1,6 @@
 internal import CFFmpeg
 import Foundation
+internal import KinoSystem
 
 /// Owns an FFmpeg muxer, writing to the temporary path of a file.
 final class Muxer {

@@ -1,4 +1,5 @@
 internal import CFFmpeg
+internal import KinoSystem
 
 /// Encodes one frame as PNG or JPEG.
 final class PictureSink: FrameSink {
@@ -21,7 +22,8 @@ final class PictureSink: FrameSink {
     }
     hasFrame = true
     let bytes = try PictureCoder.encode(frame, format: format, quality: options.quality)
-    try file.write(PictureComment.inserted(options.recipe, into: bytes, of: format))
+    let whole = PictureComment.inserted(options.recipe, into: bytes, of: format)
+    try MediaError.writing { () throws(FileError) in try file.write(whole) }
   }
 
   func finish() throws {}
@@ -65,7 +67,8 @@ final class WebPSink: FrameSink {
       try animation?.encode(nil, collect)
       setEnd(Int((rate.seconds(ofFrame: frameCount) * 1000).rounded()))
     }
-    try file.write(PictureComment.inserted(options.recipe, into: bytes, of: .webp))
+    let whole = PictureComment.inserted(options.recipe, into: bytes, of: .webp)
+    try MediaError.writing { () throws(FileError) in try file.write(whole) }
   }
 
   private func encode(_ frame: Frame, at index: Int) throws {

@@ -1,5 +1,7 @@
+public import KinoSystem
+
 /// A network that can't be built or fed as asked.
-public struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct ModelError: KinoError, Hashable {
   /// What kind of fault it is.
   public enum Code: Hashable, Sendable {
     /// Numbers of a configuration contradict each other or are out of range.
@@ -10,6 +12,8 @@ public struct ModelError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What kind of fault this one is.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { "\(code)" }
   /// What was expected and what was found.
   public let details: String
 

@@ -1,5 +1,6 @@
 public import Foundation
 internal import KinoMedia
+internal import KinoSystem
 
 /// Signs files with Content Credentials (C2PA, specification 2.2), and checks those of files.
 public struct ContentCredentials: Sendable {

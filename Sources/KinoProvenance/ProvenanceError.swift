@@ -1,5 +1,7 @@
+public import KinoSystem
+
 /// Reports why a file could not be signed or checked.
-public struct ProvenanceError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct ProvenanceError: KinoError, Hashable {
   /// Names one kind of failure; compare with the static members.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     /// The name of the code.
@@ -26,6 +28,10 @@ public struct ProvenanceError: Error, Hashable, Sendable, CustomStringConvertibl
 
   /// What kind of failure this is.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { code.description }
+  /// Whether the request itself is at fault.
+  public var isWrongUse: Bool { code.isWrongUse }
   /// What was expected, what was found, and what to do next.
   public let details: String
 

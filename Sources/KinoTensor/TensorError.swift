@@ -1,8 +1,9 @@
 internal import CKinoTorch
+public import KinoSystem
 internal import Synchronization
 
 /// A tensor operation that could not be done.
-public struct TensorError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct TensorError: KinoError, Hashable {
   /// What kind of failure it was.
   public enum Code: Hashable, Sendable {
     /// The memory of the device does not suffice.
@@ -15,6 +16,8 @@ public struct TensorError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What kind of failure this one was.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { "\(code)" }
   /// The operation and its operands.
   public let operation: String
   /// LibTorch's own words.

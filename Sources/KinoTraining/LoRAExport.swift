@@ -2,6 +2,7 @@ internal import Foundation
 internal import Kino
 internal import KinoModels
 internal import KinoNN
+internal import KinoSystem
 internal import KinoTensor
 internal import KinoWeights
 
@@ -40,10 +41,9 @@ struct LoRAExport {
       try TrainingError.makeFolder(url)
       file = url.appendingPathComponent(Self.fileName)
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let settings = try encoder.encode(
-      Settings(alpha: adapters.alpha, rank: adapters.rank, targets: adapters.targets))
+    let settings = try Settings(
+      alpha: adapters.alpha, rank: adapters.rank, targets: adapters.targets
+    ).sortedJSON
     try SafetensorsFile.write(
       averages.map { (key: $0.key, value: $0.value.moved(to: .cpu)) }, to: file, dtype: .float32,
       metadata: [

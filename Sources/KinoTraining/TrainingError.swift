@@ -1,7 +1,8 @@
 internal import Foundation
+public import KinoSystem
 
 /// A training run that can't start or can't go on.
-public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct TrainingError: KinoError, Hashable {
   /// What kind of fault it is.
   public enum Code: Hashable, Sendable {
     case invalidConfiguration, dataNotFound, badCheckpoint, notFinite, cannotWrite, alreadyRunning
@@ -11,6 +12,10 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
 
   /// The kind of this fault.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { "\(code)" }
+  /// Whether the request itself is at fault.
+  public var isWrongUse: Bool { code == .invalidConfiguration }
   /// What was expected, what was found, and what to do next.
   public let details: String
 
@@ -21,14 +26,10 @@ public struct TrainingError: Error, Hashable, Sendable, CustomStringConvertible 
 
   /// Makes a folder, with those above it, unless it is there.
   static func makeFolder(_ url: URL) throws(TrainingError) {
-    do {
-      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    do throws(FileError) {
+      try FileManager.default.makeFolder(url)
     } catch {
-      let isFile = (error as NSError).code == CocoaError.fileWriteFileExists.rawValue
-      throw TrainingError(
-        .cannotWrite,
-        "\(url.path): the folder can't be made\(isFile ? ", since a file is there" : ""). Choose another place."
-      )
+      throw TrainingError(.cannotWrite, error.description)
     }
   }
 

@@ -1,6 +1,7 @@
 public import Foundation
 internal import Kino
 public import KinoMedia
+internal import KinoSystem
 public import KinoWorld
 
 /// Writes clips of the procedural world with captions that are true of them.
@@ -109,14 +110,12 @@ public struct WorldDataset: Sendable {
         .outputExists, path: manifest.path,
         details: "The folder holds a data set; choose another one or allow overwriting.")
     }
-    try Self.makeFolder(folder)
+    try FileManager.default.makeFolder(folder)
     var lines = ""
     for (index, subject) in subjects.enumerated() {
       let url = folder.appendingPathComponent(subject.name + ".mp4")
       let entry = try write(subject, to: url)
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      lines += String(decoding: try encoder.encode(entry), as: UTF8.self) + "\n"
+      lines += entry.jsonLine + "\n"
       report(index + 1, url)
     }
     try Self.write(lines, to: manifest)
@@ -171,10 +170,7 @@ public struct WorldDataset: Sendable {
     words.append("--size \(size) --frames \(frameCount) --fps \(Recipe.plain(framesPerSecond))")
     if language == .russian { words.append("--language ru") }
     recipe.command = words.joined(separator: " ")
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Texts and finite numbers always encode.
-    return (try? encoder.encode(recipe)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    return recipe.jsonLine
   }
 
   private static func write(_ text: String, to url: URL) throws {
@@ -182,15 +178,6 @@ public struct WorldDataset: Sendable {
       try Data(text.utf8).write(to: url, options: .atomic)
     } catch {
       throw MediaError(.unwritable, path: url.path, details: error.localizedDescription)
-    }
-  }
-
-  private static func makeFolder(_ url: URL) throws {
-    do {
-      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    } catch {
-      throw MediaError(
-        .unwritable, path: url.path, details: "The folder can't be made; choose another place.")
     }
   }
 }

@@ -1,4 +1,5 @@
 public import Foundation
+internal import KinoSystem
 
 /// A `config.json` in the ecosystem's form: a flat object with `_class_name` and
 /// `_diffusers_version` beside the model's own keys.
@@ -66,7 +67,8 @@ public struct ConfigurationFile: Hashable, Sendable {
 
   /// Writes the file, keys sorted, replacing it only when complete.
   public func write(to url: URL) throws(WeightsError) {
-    try AtomicFile.write(Self.encode(values, path: url.path), to: url)
+    let data = try Self.encode(values, path: url.path)
+    try WeightsError.writing { () throws(FileError) in try AtomicFile.write(data, to: url) }
   }
 
   // MARK: - Internal

@@ -1,4 +1,5 @@
 public import Foundation
+internal import KinoSystem
 
 /// Writes a GGUF file of version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), one tensor
 /// at a time, and gives it its name only when complete.
@@ -50,10 +51,15 @@ public struct GGUFWriter: ~Copyable {
     var bytes = Self.values(tensors, metadata) + header.bytes
     bytes += repeatElement(
       0, count: (Self.alignment - bytes.count % Self.alignment) % Self.alignment)
-    let file = try AtomicFile(replacing: url)
-    try file.write(bytes, at: 0)
-    // The space behind the last tensor belongs to the file.
-    if offset > 0 { try file.write([0], at: bytes.count + offset - 1) }
+    let file = try WeightsError.writing { () throws(FileError) in
+      try AtomicFile(path: url.path, overwrite: true)
+    }
+    let (start, end) = (bytes, bytes.count + offset - 1)
+    try WeightsError.writing { () throws(FileError) in
+      try file.write(start, at: 0)
+      // The space behind the last tensor belongs to the file.
+      if end >= start.count { try file.write([0], at: end) }
+    }
     body = TensorBody(path: url.path, file: file, start: bytes.count, pending: pending)
   }
 

@@ -1,4 +1,5 @@
 public import Foundation
+internal import KinoSystem
 
 /// Writes a safetensors file, one tensor at a time, and gives it its name only when complete.
 ///
@@ -36,8 +37,10 @@ public struct SafetensorsWriter: ~Copyable {
         expected: "a header of at most \(SafetensorsHeader.maximumLength) bytes",
         found: "\(header.count - 8)", advice: "Write fewer tensors or less metadata per file.")
     }
-    let file = try AtomicFile(replacing: url)
-    try file.write(header, at: 0)
+    let file = try WeightsError.writing { () throws(FileError) in
+      try AtomicFile(path: url.path, overwrite: true)
+    }
+    try WeightsError.writing { () throws(FileError) in try file.write(header, at: 0) }
     body = TensorBody(path: path, file: file, start: header.count, pending: pending)
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+internal import KinoSystem
 
 /// The `*.safetensors.index.json` beside a sharded checkpoint: which file holds which tensor.
 struct ShardIndex {
@@ -51,7 +52,8 @@ struct ShardIndex {
       }
     }
     let content = Content(metadata: ["total_size": totalByteCount], shards: shards)
-    try AtomicFile.write(ConfigurationFile.encode(content, path: url.path), to: url)
+    let data = try ConfigurationFile.encode(content, path: url.path)
+    try WeightsError.writing { () throws(FileError) in try AtomicFile.write(data, to: url) }
   }
 
   private static func weightMap(

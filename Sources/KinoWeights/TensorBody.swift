@@ -1,4 +1,5 @@
 import Foundation
+internal import KinoSystem
 
 /// The data of a file that is being written: announced tensors, each of which goes to its place once.
 struct TensorBody: ~Copyable {
@@ -24,7 +25,8 @@ struct TensorBody: ~Copyable {
         expected: "\(tensor.byteCount) bytes for \(quoted(name)), \(size)",
         found: "\(bytes.count)", advice: "Cast and make contiguous before writing.")
     }
-    try file.write(bytes, at: start + offset)
+    let (file, place) = (file, start + offset)
+    try WeightsError.writing { () throws(FileError) in try file.write(bytes, at: place) }
     pending[name] = nil
   }
 
@@ -36,6 +38,8 @@ struct TensorBody: ~Copyable {
         .unfinished, at: path, expected: "every announced tensor to be written",
         found: "\(quoted(missing)) was not", advice: "Write all tensors before finishing.")
     }
-    try file.commit(checking: check)
+    let file = file
+    try check(URL(fileURLWithPath: file.temporaryPath))
+    try WeightsError.writing { () throws(FileError) in try file.publish() }
   }
 }

@@ -1,7 +1,9 @@
+public import KinoSystem
+
 /// Says why weights or a model folder could not be read or written.
 ///
 /// The description names the file, what was expected, what was found, and what to do next.
-public struct WeightsError: Error, Hashable, Sendable {
+public struct WeightsError: KinoError, Hashable {
   /// Names the kind of failure, for programs; people read the description.
   public struct Code: Hashable, Sendable {
     /// The name of the static member.
@@ -14,6 +16,8 @@ public struct WeightsError: Error, Hashable, Sendable {
 
   /// The kind of failure.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { code.name }
   /// The file or folder at fault.
   public let path: String
   /// What was expected and what was found instead.
@@ -34,7 +38,7 @@ public struct WeightsError: Error, Hashable, Sendable {
   static let fetchAgain = "The file is damaged or not of this format: fetch or export it again."
 }
 
-extension WeightsError: CustomStringConvertible {
+extension WeightsError {
   /// One line for people: the file, what is wrong with it, what to do.
   public var description: String { "\(path): \(details). \(advice)" }
 }
@@ -116,6 +120,22 @@ extension WeightsError.Code: CustomStringConvertible {
   public static let missingKey = Self("missingKey")
   /// A value of a configuration is of the wrong kind.
   public static let badConfiguration = Self("badConfiguration")
+}
+
+extension WeightsError {
+  /// Explains why a file could not be written.
+  init(_ error: FileError) {
+    self.init(
+      .cannotWrite, at: error.path, expected: "to write the file", found: error.found,
+      advice: "Check that its folder exists, may be written to, and has space left.")
+  }
+
+  /// Does work on a file that is being written, with errors of this type.
+  static func writing<Result>(
+    _ body: () throws(FileError) -> Result
+  ) throws(WeightsError) -> Result {
+    do throws(FileError) { return try body() } catch { throw WeightsError(error) }
+  }
 }
 
 /// Quotes a name from an untrusted file: shortened, and without control characters that could

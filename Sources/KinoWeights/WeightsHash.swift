@@ -1,5 +1,6 @@
 import Crypto
 public import Foundation
+internal import KinoSystem
 import Synchronization
 
 /// Identifies the content of a model folder: SHA-256 over its files' names and bytes.

@@ -1,5 +1,7 @@
+public import KinoSystem
+
 /// Tells why a scene could not be made.
-public struct WorldError: Error, CustomStringConvertible, Hashable, Sendable {
+public struct WorldError: KinoError, Hashable {
   /// The kinds of failure.
   public enum Code: String, Sendable {
     /// No word of the prompt names anything in this world.
@@ -8,6 +10,10 @@ public struct WorldError: Error, CustomStringConvertible, Hashable, Sendable {
 
   /// Which kind of failure this is.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { code.rawValue }
+  /// Whether the request itself is at fault.
+  public var isWrongUse: Bool { true }
   /// What was expected, what was found, and what to do next.
   public let details: String
 

@@ -116,7 +116,7 @@ struct SafetensorsWriterTests {
     }
     let names = try folder.names
     #expect(names.count == 1, "the writer got as far as its temporary file")
-    #expect(names.allSatisfy { $0.hasPrefix(".x.") && $0.hasSuffix(".partial") })
+    #expect(names.allSatisfy { $0.hasPrefix(".kino-") && $0.hasSuffix(".partial") })
   }
 
   @Test func `a folder that is missing, a file, or not writable is an error that says so`() throws {

@@ -1,4 +1,5 @@
 import Foundation
+internal import KinoSystem
 
 /// How a clip was made: enough to make it again with the same model and sources.
 public struct Recipe: Hashable, Sendable {
@@ -59,12 +60,7 @@ public struct Recipe: Hashable, Sendable {
   }
 
   /// One line, keys in order, so that the same recipe is the same text.
-  public var json: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Texts and finite numbers always encode.
-    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
-  }
+  public var json: String { jsonLine }
 
   /// The prompt, short enough for a title.
   public var title: String { String((prompt.isEmpty ? verb.rawValue : prompt).prefix(120)) }

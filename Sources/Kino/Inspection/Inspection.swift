@@ -1,5 +1,6 @@
 import Foundation
 internal import KinoModels
+internal import KinoSystem
 public import KinoWeights
 
 /// What a file or folder is: a clip and how it was made, or the shape of a checkpoint.
@@ -50,12 +51,7 @@ public struct Inspection: Sendable, CustomStringConvertible {
 
   /// One JSON object on one line.
   public var json: String {
-    let object = JSONValue.object(
-      Dictionary(facts.map { ($0.name, $0.value) }) { first, _ in first })
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Values that came out of JSON, and finite numbers, always encode.
-    return (try? encoder.encode(object)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    JSONValue.object(Dictionary(facts.map { ($0.name, $0.value) }) { first, _ in first }).jsonLine
   }
 
   // MARK: - Clips

@@ -1,4 +1,5 @@
 import Foundation
+internal import KinoSystem
 
 /// An event as one JSON object, for programs that watch.
 public struct EventRecord: Codable, Hashable, Sendable {
@@ -75,10 +76,5 @@ public struct EventRecord: Codable, Hashable, Sendable {
   }
 
   /// The object on one line, keys in order.
-  public var json: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Texts and finite numbers always encode.
-    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
-  }
+  public var json: String { jsonLine }
 }

@@ -1,5 +1,7 @@
+public import KinoSystem
+
 /// An evaluation that can't start.
-public struct EvaluationError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct EvaluationError: KinoError, Hashable {
   /// What kind of fault it is.
   public enum Code: Hashable, Sendable {
     /// There is no judge, or one that was made for another vocabulary.
@@ -12,6 +14,10 @@ public struct EvaluationError: Error, Hashable, Sendable, CustomStringConvertibl
 
   /// The kind of this fault.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { "\(code)" }
+  /// Whether the request itself is at fault.
+  public var isWrongUse: Bool { code != .badJudge }
   /// What was expected, what was found, and what to do next.
   public let details: String
 

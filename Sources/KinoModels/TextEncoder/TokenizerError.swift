@@ -1,5 +1,7 @@
+public import KinoSystem
+
 /// Reports that a tokenizer could not be loaded, used or trained.
-public struct TokenizerError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct TokenizerError: KinoError, Hashable {
   /// Names a kind of failure.
   public enum Code: Hashable, Sendable {
     /// A file could not be read.
@@ -18,6 +20,8 @@ public struct TokenizerError: Error, Hashable, Sendable, CustomStringConvertible
 
   /// The kind of failure.
   public let code: Code
+  /// The name of the code.
+  public var kind: String { "\(code)" }
 
   /// What was expected, what was found, and what to do next.
   public let details: String

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Foundation
 public import Kino
 import KinoMedia
+internal import KinoSystem
 import NIOCore
 import NIOHTTP1
 

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Kino
 import KinoMedia
+internal import KinoSystem
 import NIOCore
 
 /// Why a request is refused, in the form of the OpenAI API:
@@ -123,16 +124,5 @@ extension Response {
     headers[.cacheControl] = "no-store"
     return Response(
       status: status, headers: headers, body: .init(byteBuffer: json))
-  }
-}
-
-extension Encodable {
-  /// The value as JSON on one line, keys in order.
-  var sortedJSON: Data {
-    get throws {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-      return try encoder.encode(self)
-    }
   }
 }

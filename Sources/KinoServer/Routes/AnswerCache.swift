@@ -1,5 +1,6 @@
 import Foundation
 import Hummingbird
+internal import KinoSystem
 import NIOCore
 import Synchronization
 

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Kino
+internal import KinoSystem
 import NIOCore
 
 extension API {

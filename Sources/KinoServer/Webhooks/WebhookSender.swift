@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Foundation
 import GRDB
+internal import KinoSystem
 import Logging
 import NIOCore
 import NIOHTTP1

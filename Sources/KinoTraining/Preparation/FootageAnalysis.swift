@@ -1,5 +1,6 @@
 internal import Foundation
 internal import KinoMedia
+internal import KinoSystem
 
 /// A look at every frame of a file, and its parts cut out.
 struct FootageAnalysis {

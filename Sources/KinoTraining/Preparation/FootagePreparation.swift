@@ -2,6 +2,7 @@ public import Foundation
 public import Kino
 internal import KinoMedia
 internal import KinoNN
+internal import KinoSystem
 
 /// Makes a folder of footage ready for training: finds cuts, drops what there is nothing to learn from,
 /// writes clips of a useful length with their captions, and tells what became of every file.

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import KinoSystem
 internal import KinoWeights
 
 /// What was done so far, in the output folder: a line for the settings, then one for every source.
@@ -8,7 +9,6 @@ internal import KinoWeights
 struct PreparationJournal {
   static let name = "prepared.jsonl"
   private let url: URL
-  private let encoder = JSONEncoder()
   private(set) var sources: [String: PreparedSource] = [:]
 
   private struct Head: Codable, Hashable {
@@ -23,7 +23,6 @@ struct PreparationJournal {
   /// - Throws: ``TrainingError`` if the folder can't be written.
   init(output: URL, of folder: URL, _ settings: PreparationSettings) throws {
     url = output.appendingPathComponent(Self.name)
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let head = Head(folder: folder.resolvingSymlinksInPath().path, settings: settings)
     if FileManager.default.fileExists(atPath: url.path) {
       let lines = try String(contentsOf: url, encoding: .utf8).split(separator: "\n")
@@ -55,8 +54,8 @@ struct PreparationJournal {
   }
 
   private func write(_ head: Head) throws {
-    var text = try line(head)
-    for source in sources.values.sorted(by: { $0.path < $1.path }) { text += try line(source) }
+    var text = line(head)
+    for source in sources.values.sorted(by: { $0.path < $1.path }) { text += line(source) }
     do {
       try Data(text.utf8).write(to: url, options: .atomic)
     } catch {
@@ -65,9 +64,7 @@ struct PreparationJournal {
     }
   }
 
-  private func line(_ value: some Encodable) throws -> String {
-    String(decoding: try encoder.encode(value), as: UTF8.self) + "\n"
-  }
+  private func line(_ value: some Encodable) -> String { value.jsonLine + "\n" }
 
   /// Notes that a source is done.
   mutating func append(_ source: PreparedSource) throws {
@@ -75,7 +72,7 @@ struct PreparationJournal {
     let file = try FileHandle(forWritingTo: url)
     defer { try? file.close() }
     try file.seekToEnd()
-    try file.write(contentsOf: Data(try line(source).utf8))
+    try file.write(contentsOf: Data(line(source).utf8))
   }
 
   /// Removes what was made of a source.

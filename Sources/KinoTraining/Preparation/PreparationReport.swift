@@ -1,5 +1,6 @@
 internal import Foundation
 internal import KinoMedia
+internal import KinoSystem
 
 /// What became of every file of a folder.
 public struct PreparationReport: Codable, Hashable, Sendable {
@@ -71,17 +72,12 @@ public struct PreparationReport: Codable, Hashable, Sendable {
       }
       names.append(url.path)
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     struct Line: Encodable { let file, caption: String }
-    let lines = try items.map { item in
-      String(
-        decoding: try encoder.encode(Line(file: item.file, caption: item.caption ?? "")),
-        as: UTF8.self) + "\n"
-    }
+    let lines = items.map { Line(file: $0.file, caption: $0.caption ?? "").jsonLine + "\n" }
     try write(Data(lines.joined().utf8), CaptionManifest.name)
     try write(Data(configuration.utf8), "data.yaml")
-    encoder.outputFormatting.insert(.prettyPrinted)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
     try write(try encoder.encode(self), "report.json")
     try write(Data(page.utf8), "report.md")
     if let sheet = try sheet(rows: sheetRows) {
