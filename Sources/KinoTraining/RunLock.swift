@@ -16,8 +16,8 @@ final class RunLock {
       throw TrainingError(
         .cannotWrite, "\(folder.path): can't be written. \(String(cString: strerror(errno)))")
     }
+    // What is thrown from here on runs `deinit`, which closes the file: closed twice, it might be another's.
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
       throw TrainingError(
         .alreadyRunning,
         "\(folder.path): another run is training here. Stop it, or give this one another output.")
