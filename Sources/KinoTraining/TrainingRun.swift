@@ -16,7 +16,8 @@ final class TrainingRun<Task: TrainingTask> {
   /// Opened by ``run(shouldStop:)``: an export must not tidy the log of a run that is going on.
   private var log: MetricsLog?
   private let report: (TrainingEvent) -> Void
-  private let ahead: BatchesAhead<Task.Batch>?
+  /// Makes batches while a run goes on, where that helps.
+  private var ahead: BatchesAhead<Task.Batch>?
 
   /// Prepares a run in the configuration's output folder, going on from a checkpoint found there.
   init(
@@ -36,9 +37,6 @@ final class TrainingRun<Task: TrainingTask> {
     self.task = task
     self.configuration = configuration
     self.report = team.isFirst ? report : { _ in }
-    ahead =
-      team.size > 1 || configuration.accumulate ?? 1 > 1
-      ? nil : task.batchesAhead.map { BatchesAhead(last: configuration.steps, make: $0) }
     folder = configuration.outputFolder
     try TrainingError.makeFolder(folder)
     state = TrainingState(
@@ -54,7 +52,13 @@ final class TrainingRun<Task: TrainingTask> {
   @discardableResult
   func run(shouldStop: () -> Bool = { false }) throws -> Bool {
     let lock = team.isFirst ? try RunLock(folder: folder) : nil
-    defer { withExtendedLifetime(lock) { ahead?.stop() } }
+    if team.size == 1 && configuration.accumulate ?? 1 == 1 {
+      ahead = task.batchesAhead.map { BatchesAhead(last: configuration.steps, make: $0) }
+    }
+    defer {
+      withExtendedLifetime(lock) { ahead?.stop() }
+      ahead = nil
+    }
     for warning in task.warnings { report(.warning(warning)) }
     if team.isFirst { log = try MetricsLog(folder: folder, step: state.step) }
     var lastCheckpoint = Date()

@@ -148,9 +148,9 @@ extension TransformerTask {
   private func truths(of indices: [Int], _ bucket: TrainingConfiguration.Bucket) -> [[SceneTruth]?]
   {
     let (model, patch) = (autoencoder.configuration, networks.transformer.configuration.patchSize)
-    let kept = truths.withLock { $0[bucket.name] ?? [:] }
+    let kept = truths.withLock { all in indices.map { all[bucket.name]?[$0] } }
     let truths = onAllCores(indices.indices) { [source] index in
-      kept[indices[index]]
+      kept[index]
         ?? source.truth(
           indices[index], of: bucket, cell: model.spatialScale * patch[1],
           group: model.temporalScale * patch[0])
@@ -158,8 +158,8 @@ extension TransformerTask {
     // A graphics processor asks for them a thousand times a second, and has a large machine around it.
     if device != .cpu {
       self.truths.withLock { all in
-        for (index, truth) in zip(indices, truths) where kept[index] == nil {
-          all[bucket.name, default: [:]][index] = truth
+        for (place, index) in indices.enumerated() where kept[place] == nil {
+          all[bucket.name, default: [:]][index] = truths[place]
         }
       }
     }
