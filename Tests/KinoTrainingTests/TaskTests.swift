@@ -45,6 +45,13 @@ struct TinyRuns {
       ))
   }
 
+  /// Writes an autoencoder of one step where ``transformer(_:steps:autoencoder:more:picture:)`` looks for it.
+  func exportAutoencoder() throws {
+    let configuration = try autoencoder("ae", steps: 1)
+    try run(configuration)
+    try Trainer(configuration) { _ in }.export(to: folder.appendingPathComponent("vae"))
+  }
+
   func transformer(
     _ name: String, steps: Int, autoencoder: String = "vae", more: String = "",
     picture: String = ""
@@ -191,9 +198,7 @@ struct TaskTests {
   @Test("the truth of rendered scenes weighs tokens and is learnt, and is no part of the model")
   func truth() throws {
     try withRuns { runs in
-      let autoencoder = try runs.autoencoder("ae", steps: 1)
-      try runs.run(autoencoder)
-      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      try runs.exportAutoencoder()
       let more = """
         object_weight: 3
           motion_weight: 1
@@ -246,9 +251,7 @@ struct TaskTests {
   @Test("a bucket with a window trains on parts of its pictures, each with its truth")
   func windowBucket() throws {
     try withRuns { runs in
-      let autoencoder = try runs.autoencoder("ae", steps: 1)
-      try runs.run(autoencoder)
-      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      try runs.exportAutoencoder()
       let task = try TransformerTask(
         runs.transformer(
           "tr", steps: 9, more: "truth: {weight: 0.3, block: 1, until: 1}", picture: ", window: 32")
@@ -285,9 +288,7 @@ struct TaskTests {
     "a transformer stopped and started again has the parameters of an unbroken run, bit for bit")
   func transformerResumes() throws {
     try withRuns { runs in
-      let autoencoder = try runs.autoencoder("ae", steps: 1)
-      try runs.run(autoencoder)
-      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      try runs.exportAutoencoder()
       let (whole, broken) = (
         try runs.transformer("whole", steps: 5), try runs.transformer("broken", steps: 5)
       )
@@ -307,9 +308,7 @@ struct TaskTests {
   @Test("training starts from a model's transformer, text encoder and tokenizer")
   func startedTransformer() throws {
     try withRuns { runs in
-      let autoencoder = try runs.autoencoder("ae", steps: 1)
-      try runs.run(autoencoder)
-      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      try runs.exportAutoencoder()
       let (model, again) = (
         runs.folder.appendingPathComponent("model"), runs.folder.appendingPathComponent("again")
       )
@@ -336,9 +335,7 @@ struct TaskTests {
   @Test("batches drawn together are dealt out by the length of their captions")
   func captionLengths() throws {
     try withRuns { runs in
-      let autoencoder = try runs.autoencoder("ae", steps: 1)
-      try runs.run(autoencoder)
-      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      try runs.exportAutoencoder()
       let configuration = try runs.transformer("tr", steps: 1)
       let task = try TransformerTask(configuration)
       let tokenizer = try SentencePieceTokenizer(
@@ -363,9 +360,7 @@ struct TaskTests {
   @Test("batches made ahead on many threads have the same samples, noise and loss")
   func aheadOfTime() throws {
     try withRuns { runs in
-      let autoencoder = try runs.autoencoder("ae", steps: 1)
-      try runs.run(autoencoder)
-      try Trainer(autoencoder) { _ in }.export(to: runs.folder.appendingPathComponent("vae"))
+      try runs.exportAutoencoder()
       let more = "object_weight: 2\n  truth: {weight: 0.3, block: 1, until: 1}"
       let configuration = try runs.transformer("tr", steps: 12, more: more)
       let (task, other) = (
