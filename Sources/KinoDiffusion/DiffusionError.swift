@@ -16,8 +16,6 @@ public struct DiffusionError: KinoError, Hashable {
 
   /// What kind of failure it was.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { "\(code)" }
   /// What was expected, what was found, and what to do.
   public let details: String
 

@@ -51,8 +51,6 @@ public struct MediaError: KinoError, Hashable {
 
   /// What kind of failure this is.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { code.description }
   /// Whether the request itself is at fault.
   public var isWrongUse: Bool { [.unsupported, .invalidOption].contains(code) }
   /// The file it is about, as the caller named it.
@@ -92,21 +90,12 @@ extension MediaError {
 
   /// Says why a file operation of the system failed.
   static func system(_ number: Int32, path: String, doing action: String) -> MediaError {
-    MediaError(FileError(number, path: path, doing: action), isReading: action == "read")
+    MediaError(FileError(number, path: path, doing: action))
   }
 
-  /// Explains why a file could not be written, or read.
-  init(_ error: FileError, isReading: Bool = false) {
-    let code: Code =
-      switch error.code {
-      case .fileNotFound: .fileNotFound
-      case .notAFile: .notAFile
-      case .outputExists: .outputExists
-      case .folderMissing: .folderMissing
-      case .diskFull: .diskFull
-      case .forbidden, .refused: isReading ? .unreadable : .unwritable
-      }
-    self.init(code, path: error.path, details: error.details)
+  /// The same error, of this type.
+  init(_ error: FileError) {
+    self.init(Code(error.code.rawValue), path: error.path, details: error.details)
   }
 
   /// Does work on a file that is being written, with errors of this type.

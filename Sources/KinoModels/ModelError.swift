@@ -12,8 +12,6 @@ public struct ModelError: KinoError, Hashable {
 
   /// What kind of fault this one is.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { "\(code)" }
   /// What was expected and what was found.
   public let details: String
 

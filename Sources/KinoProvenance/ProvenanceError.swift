@@ -28,8 +28,6 @@ public struct ProvenanceError: KinoError, Hashable {
 
   /// What kind of failure this is.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { code.description }
   /// Whether the request itself is at fault.
   public var isWrongUse: Bool { code.isWrongUse }
   /// What was expected, what was found, and what to do next.

@@ -10,8 +10,8 @@ extension Encodable {
     }
   }
 
-  /// The same as text; empty for what can't be encoded, such as a number that is not finite.
+  /// The same as text; an empty object for what can't be encoded, such as a number that is not finite.
   package var jsonLine: String {
-    (try? sortedJSON).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    (try? sortedJSON).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
   }
 }

@@ -12,12 +12,12 @@ public struct FileError: KinoError, Hashable {
     case outputExists
     /// The folder is not there.
     case folderMissing
-    /// The system does not permit it.
-    case forbidden
     /// The disk or a quota is full.
     case diskFull
-    /// The system refuses for another reason.
-    case refused
+    /// The system refuses to read it.
+    case unreadable
+    /// The system refuses to write it.
+    case unwritable
   }
 
   /// What kind of failure this is.
@@ -41,6 +41,7 @@ public struct FileError: KinoError, Hashable {
   ///   - action: What was tried: `read` or `write`.
   package init(_ number: Int32, path: String, doing action: String) {
     let found = String(cString: strerror(number))
+    let refusal: Code = action == "read" ? .unreadable : .unwritable
     switch number {
     case ENOENT:
       self.init(
@@ -48,7 +49,7 @@ public struct FileError: KinoError, Hashable {
         details: "There is no such file; check the path.")
     case EACCES, EPERM, EROFS:
       self.init(
-        .forbidden, path: path, found: found,
+        refusal, path: path, found: found,
         details: "No permission to \(action) it; change its permissions or choose another path.")
     case ENOSPC, EDQUOT, EFBIG:
       self.init(
@@ -56,12 +57,10 @@ public struct FileError: KinoError, Hashable {
         details: "The disk is full or a quota is reached; free some space or choose another disk.")
     default:
       self.init(
-        .refused, path: path, found: found, details: "Could not \(action) it: \(found).")
+        refusal, path: path, found: found, details: "Could not \(action) it: \(found).")
     }
   }
 
-  /// The name of the code.
-  public var kind: String { code.rawValue }
   /// The path and the details.
   public var description: String { "\(path): \(details)" }
 }

@@ -8,7 +8,7 @@ extension FileManager {
     } catch {
       let isFile = (error as NSError).code == CocoaError.fileWriteFileExists.rawValue
       throw FileError(
-        .refused, path: url.path, found: isFile ? "a file" : error.localizedDescription,
+        .unwritable, path: url.path, found: isFile ? "a file" : error.localizedDescription,
         details:
           "The folder can't be made\(isFile ? ", since a file is there" : ""); choose another place."
       )

@@ -16,8 +16,6 @@ public struct TensorError: KinoError, Hashable {
 
   /// What kind of failure this one was.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { "\(code)" }
   /// The operation and its operands.
   public let operation: String
   /// LibTorch's own words.

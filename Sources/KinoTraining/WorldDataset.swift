@@ -99,7 +99,8 @@ public struct WorldDataset: Sendable {
   ///   - subjects: What the clips show, in order.
   ///   - folder: Made if it is not there.
   ///   - report: Called after every clip with how many are done.
-  /// - Throws: As ``write(_:to:)``; clips finished before stay, without a manifest.
+  /// - Throws: As ``write(_:to:)``, or `FileError` if the folder can't be made; clips finished before stay, without
+  ///   a manifest.
   public func write(
     _ subjects: [Subject], into folder: URL, report: (Int, URL) -> Void = { _, _ in }
   ) throws {

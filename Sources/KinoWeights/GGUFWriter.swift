@@ -51,14 +51,12 @@ public struct GGUFWriter: ~Copyable {
     var bytes = Self.values(tensors, metadata) + header.bytes
     bytes += repeatElement(
       0, count: (Self.alignment - bytes.count % Self.alignment) % Self.alignment)
-    let file = try WeightsError.writing { () throws(FileError) in
-      try AtomicFile(path: url.path, overwrite: true)
-    }
-    let (start, end) = (bytes, bytes.count + offset - 1)
-    try WeightsError.writing { () throws(FileError) in
-      try file.write(start, at: 0)
+    let file = try WeightsError.writing { () throws(FileError) -> AtomicFile in
+      let file = try AtomicFile(path: url.path, overwrite: true)
+      try file.write(bytes, at: 0)
       // The space behind the last tensor belongs to the file.
-      if end >= start.count { try file.write([0], at: end) }
+      if offset > 0 { try file.write([0], at: bytes.count + offset - 1) }
+      return file
     }
     body = TensorBody(path: url.path, file: file, start: bytes.count, pending: pending)
   }

@@ -37,10 +37,11 @@ public struct SafetensorsWriter: ~Copyable {
         expected: "a header of at most \(SafetensorsHeader.maximumLength) bytes",
         found: "\(header.count - 8)", advice: "Write fewer tensors or less metadata per file.")
     }
-    let file = try WeightsError.writing { () throws(FileError) in
-      try AtomicFile(path: url.path, overwrite: true)
+    let file = try WeightsError.writing { () throws(FileError) -> AtomicFile in
+      let file = try AtomicFile(path: url.path, overwrite: true)
+      try file.write(header, at: 0)
+      return file
     }
-    try WeightsError.writing { () throws(FileError) in try file.write(header, at: 0) }
     body = TensorBody(path: path, file: file, start: header.count, pending: pending)
   }
 

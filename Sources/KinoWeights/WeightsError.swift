@@ -16,8 +16,6 @@ public struct WeightsError: KinoError, Hashable {
 
   /// The kind of failure.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { code.name }
   /// The file or folder at fault.
   public let path: String
   /// What was expected and what was found instead.

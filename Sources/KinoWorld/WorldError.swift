@@ -10,8 +10,6 @@ public struct WorldError: KinoError, Hashable {
 
   /// Which kind of failure this is.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { code.rawValue }
   /// Whether the request itself is at fault.
   public var isWrongUse: Bool { true }
   /// What was expected, what was found, and what to do next.

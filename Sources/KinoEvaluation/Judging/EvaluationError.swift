@@ -14,8 +14,6 @@ public struct EvaluationError: KinoError, Hashable {
 
   /// The kind of this fault.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { "\(code)" }
   /// Whether the request itself is at fault.
   public var isWrongUse: Bool { code != .badJudge }
   /// What was expected, what was found, and what to do next.

@@ -20,8 +20,6 @@ public struct TokenizerError: KinoError, Hashable {
 
   /// The kind of failure.
   public let code: Code
-  /// The name of the code.
-  public var kind: String { "\(code)" }
 
   /// What was expected, what was found, and what to do next.
   public let details: String
