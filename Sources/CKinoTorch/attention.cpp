@@ -1,7 +1,8 @@
 // Softmax attention in bfloat16 and float32 without a matrix of logits, forward and backward, for processors
 // with AVX-512-BF16 and AVX-512. The online softmax of FlashAttention (arXiv:2205.14135, 2307.08691); laid out
-// for wide vectors without a matrix unit: queries lie in lanes, so that a maximum or a sum over keys never
-// crosses lanes. Other processors, types and biases take LibTorch's attention.
+// for wide vectors: queries lie in lanes, so that a maximum or a sum over keys never crosses lanes. Where there is a
+// matrix unit (Intel's AMX), it makes the products of bfloat16. Other processors, types and biases take LibTorch's
+// attention.
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -17,7 +18,9 @@ using namespace kino;
 #include <immintrin.h>
 
 // One target for both types: no compiler makes instructions for bfloat16 out of code for float32.
-#define KINO_WIDE __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")))
+#define KINO_WIDE_SET "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma"
+#define KINO_WIDE __attribute__((target(KINO_WIDE_SET)))
+#define KINO_TILED __attribute__((target(KINO_WIDE_SET ",amx-tile,amx-bf16"), noinline))
 #define KINO_WIDE_INLINE static inline __attribute__((always_inline)) KINO_WIDE
 
 namespace {
@@ -130,11 +133,119 @@ KINO_WIDE __attribute__((noinline)) void multiply_columns(const Product<T> &p, i
 
 // `columns` is a multiple of 16.
 template <typename T, bool kAdds>
-KINO_WIDE void multiply(const Product<T> &p, int64_t rows, int64_t columns) {
+KINO_WIDE void multiply_wide(const Product<T> &p, int64_t rows, int64_t columns) {
   int64_t column = 0;
   for (; column + 48 <= columns; column += 48) multiply_columns<T, 3, kAdds>(p, rows, column);
   if (columns - column == 32) multiply_columns<T, 2, kAdds>(p, rows, column);
   if (columns - column == 16) multiply_columns<T, 1, kAdds>(p, rows, column);
+}
+
+// -- The matrix unit: eight registers, the tiles, of up to 16 rows of 64 bytes. One instruction adds the product of a
+// tile of rows of A, 32 numbers each, and a tile of 16 rows of words of B to one of C.
+
+struct TileShapes {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+static_assert(sizeof(TileShapes) == 64);
+
+KINO_TILED void begin_tiles() {
+  alignas(64) static constexpr TileShapes shapes;
+  _tile_loadconfig(&shapes);
+}
+KINO_TILED void end_tiles() { _tile_release(); }
+
+// While it lives, this thread's products may use the matrix unit.
+class MatrixUnit {
+ public:
+  explicit MatrixUnit(bool is_used) : is_used_(is_used) {
+    if (is_used_) begin_tiles();
+  }
+  ~MatrixUnit() {
+    if (is_used_) end_tiles();
+  }
+  MatrixUnit(const MatrixUnit &) = delete;
+  MatrixUnit &operator=(const MatrixUnit &) = delete;
+
+ private:
+  const bool is_used_;
+};
+
+constexpr int64_t kTile = 16;  // rows of A and C, words of neighbouring k, columns of B and C
+
+// One, two or four tiles of C.
+template <bool kAdds>
+KINO_TILED void multiply_square(const Product<BFloat16> &p, int64_t row, int64_t column, bool is_tall, bool is_broad) {
+  const int64_t a_stride = p.a_stride * sizeof(uint16_t), b_stride = p.b_stride * sizeof(uint32_t);
+  const int64_t c_stride = p.c_stride * sizeof(float);
+  const uint16_t *a = p.a + row * p.a_stride;
+  const uint32_t *b = p.b + column;
+  float *c = p.c + row * p.c_stride + column, *below = c + kTile * p.c_stride;
+  if constexpr (kAdds) {
+    _tile_loadd(0, c, c_stride);
+    if (is_broad) _tile_loadd(1, c + kTile, c_stride);
+    if (is_tall) _tile_loadd(2, below, c_stride);
+    if (is_tall && is_broad) _tile_loadd(3, below + kTile, c_stride);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  for (int64_t k = 0; k < p.words; k += kTile) {
+    _tile_loadd(4, a + 2 * k, a_stride);
+    _tile_loadd(6, b + k * p.b_stride, b_stride);
+    _tile_dpbf16ps(0, 4, 6);
+    if (is_broad) {
+      _tile_loadd(7, b + k * p.b_stride + kTile, b_stride);
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if (!is_tall) continue;
+    _tile_loadd(5, a + kTile * p.a_stride + 2 * k, a_stride);
+    _tile_dpbf16ps(2, 5, 6);
+    if (is_broad) _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, c, c_stride);
+  if (is_broad) _tile_stored(1, c + kTile, c_stride);
+  if (is_tall) _tile_stored(2, below, c_stride);
+  if (is_tall && is_broad) _tile_stored(3, below + kTile, c_stride);
+}
+
+// By the matrix unit as far as whole tiles go, the rest by vectors.
+template <bool kAdds>
+KINO_WIDE void multiply_tiled(const Product<BFloat16> &p, int64_t rows, int64_t columns) {
+  const int64_t whole_rows = rows / kTile * kTile, whole_words = p.words / kTile * kTile;
+  if (whole_rows == 0 || whole_words == 0) return multiply_wide<BFloat16, kAdds>(p, rows, columns);
+  auto whole = p;
+  whole.words = whole_words;
+  for (int64_t column = 0; column < columns; column += 2 * kTile) {
+    for (int64_t row = 0; row < whole_rows; row += 2 * kTile) {
+      multiply_square<kAdds>(whole, row, column, row + kTile < whole_rows, column + kTile < columns);
+    }
+  }
+  if (whole_words < p.words) {
+    auto rest = p;
+    rest.a += 2 * whole_words;
+    rest.b += whole_words * p.b_stride;
+    rest.words -= whole_words;
+    multiply_wide<BFloat16, true>(rest, whole_rows, columns);
+  }
+  if (whole_rows < rows) {
+    auto rest = p;
+    rest.a += whole_rows * p.a_stride;
+    rest.c += whole_rows * p.c_stride;
+    multiply_wide<BFloat16, kAdds>(rest, rows - whole_rows, columns);
+  }
+}
+
+// `columns` is a multiple of 16; `tiled` if a MatrixUnit is in use.
+template <typename T, bool kAdds>
+KINO_WIDE_INLINE void multiply(const Product<T> &p, int64_t rows, int64_t columns, bool tiled) {
+  if constexpr (T::kPerWord == 2) {
+    if (tiled) return multiply_tiled<kAdds>(p, rows, columns);
+  }
+  multiply_wide<T, kAdds>(p, rows, columns);
 }
 
 // -- Layouts.
@@ -267,6 +378,7 @@ struct Head {
   const float *bias;  // per key, or null
   int64_t query_count, key_count, width;
   float scale;
+  bool tiled;  // whether products are the matrix unit's
 
   int64_t words() const { return width / T::kPerWord; }
 };
@@ -306,7 +418,7 @@ KINO_WIDE void see_keys(const Head<T> &h, const typename T::Number *value_column
   const int64_t keys = std::min(kKeys, h.key_count - key);
   multiply<T, false>({h.keys + key * h.key_stride, h.key_stride, tile.queries.data(), kQueries, h.words(),
                       s.logits.data(), kQueries},
-                     keys, kQueries);
+                     keys, kQueries, h.tiled);
   __m512 rescale[3];
   for (int v = 0; v < 3; ++v) {
     float *column = s.logits.data() + v * 16;
@@ -342,7 +454,7 @@ KINO_WIDE void see_keys(const Head<T> &h, const typename T::Number *value_column
   }
   multiply<T, true>({value_columns + key * h.width, kKeys, s.weights.data(), kQueries, divided_up(keys, T::kPerWord),
                      tile.sums.data(), kQueries},
-                    h.width, kQueries);
+                    h.width, kQueries, h.tiled);
 }
 
 // `log_sums` gets the base-2 logarithm of each query's sum of exponentials, for the backward pass.
@@ -450,20 +562,20 @@ KINO_WIDE void backward_head(const Head<T> &h, const HeadGradient<T> &g) {
       const int64_t keys = std::min(kKeys, h.key_count - key);
       multiply<T, false>({h.keys + key * h.key_stride, h.key_stride, s.query_lanes.data(), kQueries, h.words(),
                           s.logits.data(), kQueries},
-                         keys, kQueries);
+                         keys, kQueries, h.tiled);
       multiply<T, false>({h.values + key * h.value_stride, h.value_stride, s.upstream_lanes.data(), kQueries,
                           h.words(), s.inner.data(), kQueries},
-                         keys, kQueries);
+                         keys, kQueries, h.tiled);
       block_slopes(h, log_sums, dots, key, keys, s);
       multiply<T, true>({s.weights.data(), kQueries, s.upstream_rows.data(), width, query_words,
                          s.value_sums.data() + key * width, width},
-                        keys, width);
+                        keys, width, h.tiled);
       multiply<T, true>({s.slopes.data(), kQueries, s.query_rows.data(), width, query_words,
                          s.key_sums.data() + key * width, width},
-                        keys, width);
+                        keys, width, h.tiled);
       multiply<T, true>({s.key_columns.data() + key * width, kKeys, s.slope_words.data(), kQueries,
                          divided_up(keys, T::kPerWord), s.query_sums.data(), kQueries},
-                        width, kQueries);
+                        width, kQueries, h.tiled);
     }
     alignas(64) float factors[kQueries];
     std::fill(factors, factors + kQueries, h.scale);
@@ -501,12 +613,16 @@ int64_t head_offset(const at::Tensor &t, int64_t index) {
 
 template <typename T>
 Head<T> head(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const at::Tensor &bias, double scale,
-             int64_t index) {
+             bool tiled, int64_t index) {
   const float *row = nullptr;
   if (bias.defined()) row = bias.const_data_ptr<float>() + (bias.size(0) == 1 ? 0 : index / q.size(1) * bias.stride(0));
   return {numbers<T>(q) + head_offset(q, index), numbers<T>(k) + head_offset(k, index),
           numbers<T>(v) + head_offset(v, index), q.stride(2), k.stride(2), v.stride(2), row, q.size(2), k.size(2),
-          q.size(3), static_cast<float>(scale)};
+          q.size(3), static_cast<float>(scale), tiled};
+}
+
+bool uses_matrix_unit(const at::Tensor &queries) {
+  return queries.scalar_type() == at::kBFloat16 && simd() >= Simd::amx_bf16;
 }
 
 struct Attention : torch::autograd::Function<Attention> {
@@ -522,6 +638,7 @@ struct Attention : torch::autograd::Function<Attention> {
     const int64_t tiles = divided_up(q.size(2), kQueries);
     const int64_t together = std::clamp<int64_t>(heads * tiles / (8 * at::get_num_threads()), 1, kTilesTogether);
     const int64_t groups = divided_up(tiles, together);
+    const bool tiled = uses_matrix_unit(q);
     auto *sums = log_sums.mutable_data_ptr<float>();
     with_element(q, [&](auto element) {
       using T = decltype(element);
@@ -533,10 +650,11 @@ struct Attention : torch::autograd::Function<Attention> {
       });
       // Many tasks, so that threads of uneven speed end together, but fewer scratch buffers than groups.
       parallel_for(0, heads * groups, std::max<int64_t>(1, heads * groups / 64), [&](int64_t begin, int64_t end) {
+        const MatrixUnit unit(tiled);
         ForwardScratch scratch(width, width / T::kPerWord, together);
         for (int64_t task = begin; task < end; ++task) {
           const int64_t i = task / groups, first = task % groups * together;
-          forward_tiles(head<T>(q, k, v, bias, scale, i), packed + i * width * padded, first,
+          forward_tiles(head<T>(q, k, v, bias, scale, tiled, i), packed + i * width * padded, first,
                         std::min(tiles, first + together), target + head_offset(out, i), out.stride(2),
                         sums + i * q.size(2), scratch);
         }
@@ -556,9 +674,11 @@ struct Attention : torch::autograd::Function<Attention> {
     auto dq = heads_inside(q), dk = heads_inside(k), dv = heads_inside(v);
     const double scale = context->saved_data["scale"].toDouble();
     const int64_t length = q.size(2);
+    const bool tiled = uses_matrix_unit(q);
     with_element(q, [&](auto element) {
       using T = decltype(element);
       parallel_for(0, q.size(0) * q.size(1), 1, [&](int64_t begin, int64_t end) {
+        const MatrixUnit unit(tiled);
         for (int64_t i = begin; i < end; ++i) {
           const HeadGradient<T> gradient = {
               numbers<T>(upstream) + head_offset(upstream, i), log_sums.const_data_ptr<float>() + i * length,
@@ -566,7 +686,7 @@ struct Attention : torch::autograd::Function<Attention> {
               mutable_numbers<T>(dk) + head_offset(dk, i),     mutable_numbers<T>(dv) + head_offset(dv, i),
               upstream.stride(2),                              dq.stride(2),
               dk.stride(2),                                    dv.stride(2)};
-          backward_head(head<T>(q, k, v, bias, scale, i), gradient);
+          backward_head(head<T>(q, k, v, bias, scale, tiled, i), gradient);
         }
       });
     });

@@ -8,6 +8,12 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #define KINO_INLINE static inline __attribute__((always_inline))
 #if defined(__x86_64__)
 #define KINO_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma"), noinline))
@@ -25,7 +31,21 @@ namespace kino {
 inline thread_local int32_t kernel_level = INT32_MAX;
 
 // Instructions that a body may be compiled for, each level a superset of the ones before.
-enum class Simd : int32_t { portable = 0, avx2 = 1, avx512 = 2, avx512_bf16 = 3 };
+enum class Simd : int32_t { portable = 0, avx2 = 1, avx512 = 2, avx512_bf16 = 3, amx_bf16 = 4 };
+
+// Whether there is a matrix unit (AMX) for bfloat16, and this process may use it: its registers are so large that Linux
+// wants to be asked for them.
+inline bool has_matrix_unit() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr int kBFloat16 = 22, kTiles = 24;                 // bits of leaf 7's EDX
+  constexpr long kRequest = 0x1023, kTileRegisters = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned a, b, c, d;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  return (d >> kBFloat16 & d >> kTiles & 1) != 0 && syscall(SYS_arch_prctl, kRequest, kTileRegisters) == 0;
+#else
+  return false;
+#endif
+}
 
 inline Simd highest_simd() {
 #if defined(__x86_64__)
@@ -34,7 +54,8 @@ inline Simd highest_simd() {
     const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     if (!wide) return Simd::avx2;
-    return __builtin_cpu_supports("avx512bf16") ? Simd::avx512_bf16 : Simd::avx512;
+    if (!__builtin_cpu_supports("avx512bf16")) return Simd::avx512;
+    return has_matrix_unit() ? Simd::amx_bf16 : Simd::avx512_bf16;
   }();
   return found;
 #else

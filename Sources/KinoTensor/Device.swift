@@ -58,7 +58,7 @@ public enum Engine {
 
   /// The instructions that our own CPU kernels use when called from this thread.
   package enum KernelLevel: Int32, CaseIterable, Sendable {
-    case portable, avx2, avx512, avx512BF16
+    case portable, avx2, avx512, avx512BF16, amxBF16
   }
 
   /// At first the best that this machine has, which a higher value stands for too. Set by tests
