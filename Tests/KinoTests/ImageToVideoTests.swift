@@ -101,7 +101,7 @@ import Testing
       (studios.0, .extend(path, by: 1, .before), "animate, or extend"),
       (studios.0, .edit(path, "a red ball"), "animate, or extend"),
       (studios.1, .animate(picture), "loop or connect"), (studios.1, generate, "loop or connect"),
-      (studios.0, .animate(picture, seconds: 9), "at most 17 frames"),
+      (studios.1, .loop(path, by: 9), "at most 17 frames"),
     ]
     for (studio, composition, words) in cases {
       let error = await #expect(throws: StudioError.self, "\(composition.verb)") {
@@ -111,6 +111,49 @@ import Testing
     }
     // A verb that makes no frame needs none of this.
     #expect(try await clip(studios.0, .reverse(path)).frameCount == 6)
+  }
+
+  @Test func `A long clip is made in pieces, each from the last frame before it`() async throws {
+    let folder = try TinyFolder(form: .image)
+    let picture = try source(folder, "a.png", frames: 1)
+    var composition = Composition.animate(picture, "a red ball", seconds: 5)
+    try composition.updateShots { $0.prompts.append(TimedPrompt("a blue cube", start: 2.5)) }
+    let model = try Model(at: folder.model)
+    let shots = try composition.resolved(for: model, request().settings).shots
+    #expect(shots.map(\.frameCount) == [17, 16, 7] && shots.map(\.firstDraw) == [0, 4, 8])
+    #expect(shots.map(\.joins) == [[], .previous, .previous])
+    let texts = shots.map { $0.prompts.map(\.text) }
+    #expect(texts == [["a red ball"], ["a red ball", "a blue cube"], ["a blue cube"]])
+    #expect(shots[1].prompts.map(\.frame) == [0, 3])
+    let studio = try await folder.studio()
+    let made = try await clip(studio, composition)
+    #expect(made.frameCount == 40)
+    #expect(try made[0] == Clip.read(picture)[0])
+    // Another start is seen in every piece, since each goes on from the one before.
+    let other = folder.path("b.png")
+    try Clip(
+      frames: [Frame(width: 64, height: 64, color: Color(red: 250, green: 250, blue: 0))],
+      framesPerSecond: 8
+    ).write(to: other)
+    let second = try await clip(studio, .animate(other, "a red ball", seconds: 5))
+    #expect([16, 32, 39].allSatisfy { made[$0] != second[$0] })
+  }
+
+  @Test func `A long way back is made in pieces, of which the last knows the end`() async throws {
+    let folder = try TinyFolder(form: .imageExperts)
+    let path = try source(folder, "a.mp4", frames: 6)
+    let model = try Model(at: folder.model)
+    // Frames of a window, less the known ones on both sides, and one more.
+    for count in [15, 16, 31, 32, 40] {
+      let shots = try Composition.loop(path, by: Double(count) / 8, "a red ball")
+        .resolved(for: model, request().settings).shots
+      #expect(shots.reduce(0) { $0 + $1.frameCount } == count)
+      #expect(shots.count == (count + 1 + 15) / 16)
+      #expect(shots.dropLast().allSatisfy { $0.after == 0 } && shots.last?.after == 1)
+      #expect(shots.allSatisfy { $0.before == 1 && $0.canvasFrameCount <= 17 })
+    }
+    let looped = try await clip(folder.studio(), .loop(path, by: 4, "a red ball"))
+    #expect(looped.frameCount == 38)
   }
 
   @Test func `Letting encoders go changes no frame`() async throws {

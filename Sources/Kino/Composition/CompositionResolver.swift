@@ -9,6 +9,8 @@ struct CompositionResolver {
   private var rate = 0.0
   /// Seconds of the shots so far: rounded in sum, so that no length is off by a frame for each shot.
   private var clock = 0.0
+  /// Frames of the longest shot.
+  private var longest = 0
   private var counts: [MediaPart: Int] = [:]
 
   init(_ composition: Composition, model: Model) {
@@ -34,10 +36,10 @@ struct CompositionResolver {
     for (index, segment) in composition.timeline.enumerated() {
       switch segment {
       case .media(let part): segments.append(.media(resolved(part)))
-      case .shot(let shot): segments.append(.shot(try resolved(shot, at: index)))
+      case .shot(let shot): segments += try resolved(shot, at: index).map { .shot($0) }
       }
     }
-    warn(sampling, canvasSize: baseSize ?? canvasSize, size: size, segments: segments)
+    warn(sampling, canvasSize: baseSize ?? canvasSize, size: size)
     return ResolvedComposition(
       composition: composition, sampling: sampling, size: size, canvasSize: canvasSize,
       baseSize: baseSize,
@@ -220,9 +222,10 @@ struct CompositionResolver {
     return frames
   }
 
-  /// Lays a shot out on its canvas.
-  private mutating func resolved(_ shot: Shot, at index: Int) throws -> ResolvedShot {
+  /// Lays a shot out on its canvas, or on several, one after the other, where the model knows frames as pictures.
+  private mutating func resolved(_ shot: Shot, at index: Int) throws -> [ResolvedShot] {
     let delivered = try frames(of: shot, from: clock)
+    longest = max(longest, delivered)
     clock += shot.seconds ?? 0
     let stride = stride(of: shot)
     let frames =
@@ -235,10 +238,7 @@ struct CompositionResolver {
       prompts: shot.prompts.map { ($0.text, Int(($0.start * rate / Double(stride)).rounded())) },
       frameCount: delivered, joins: shot.joins, stride: stride, ownCount: frames)
     result.guides = try shot.guides.map { try resolved($0, frames: frames) }
-    if model.family.conditioning != .tokens {
-      try result.fit(ends: shot.joins, in: model)
-      return result
-    }
+    guard model.family.conditioning == .tokens else { return try result.pieces(in: model) }
     let scale = model.geometry.temporalScale
     let context = contextFrames(isBetween: shot.joins == [.previous, .next])
     if shot.joins.contains(.previous) {
@@ -262,7 +262,7 @@ struct CompositionResolver {
     }
     while model.geometry.latentFrames(canvas) % patch != 0 { canvas += scale }
     result.canvasFrameCount = canvas
-    return result
+    return [result]
   }
 
   /// Shots that go on from sources of a much higher rate than the model's are made at a part of it.
@@ -320,8 +320,7 @@ struct CompositionResolver {
 
 extension CompositionResolver {
   fileprivate mutating func warn(
-    _ sampling: ResolvedSampling, canvasSize: FrameSize, size: FrameSize,
-    segments: [ResolvedSegment]
+    _ sampling: ResolvedSampling, canvasSize: FrameSize, size: FrameSize
   ) {
     if composition.parts.contains(where: { sources[$0.path]?.hasAudio ?? false }) {
       warnings.append(
@@ -354,10 +353,7 @@ extension CompositionResolver {
         in the source.
         """)
     }
-    let longest = segments.compactMap { segment -> Int? in
-      if case .shot(let shot) = segment { shot.frameCount } else { nil }
-    }.max()
-    if let most = profile.maximumFrames, let longest, longest > most {
+    if let most = profile.maximumFrames, longest > most {
       warnings.append(
         """
         \(longest) frames are more than the \(most) that \(model.name) was trained for; they are made \

@@ -73,6 +73,8 @@ struct ResolvedShot: Sendable {
   var after = 0
   var canvasFrameCount = 0
   var guides: [ResolvedGuide] = []
+  /// The draw of noise of the canvas's first latent frame: shots that were cut from one go on in its noise.
+  var firstDraw = 0
 
   /// The shot's own frames on the canvas.
   var own: Range<Int> { before + lead..<before + lead + ownCount }

@@ -17,6 +17,8 @@ struct CanvasJob: Sendable {
   var windowsBefore = 0
   /// Windows of all shots.
   let windowCount: Int
+  /// The draw of noise of the canvas's first latent frame.
+  var firstDraw = 0
   /// Whether the canvas is sampled in tiles of the model's own size.
   var isTiled = false
 }

@@ -73,7 +73,7 @@ struct Sampling {
     _ canvas: Canvas, window: Int, denoiser: any CanvasDenoiser, pace: inout Pace
   ) throws -> Tensor {
     let settings = job.sampling
-    let start = job.windows.windows[window].frames.lowerBound
+    let start = job.firstDraw + job.windows.windows[window].frames.lowerBound
     let noise = canvas.noise(seed: settings.seed, firstFrame: start).moved(to: device)
     let tiles = job.isTiled ? model.tiles(over: canvas.shape) : nil
     let tokens = try tiles?.first.map { try canvas.cut($0).shape.tokenCount }

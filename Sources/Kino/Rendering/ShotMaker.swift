@@ -41,7 +41,7 @@ struct ShotMaker {
       canvas: canvas, known: known, prompts: shot.prompts.map(\.text),
       negativePrompt: work.composition.negativePrompt, sampling: work.sampling,
       windows: try shot.windows(model), framesPerSecond: work.framesPerSecond / Double(shot.stride),
-      windowsBefore: windowsBefore, windowCount: windowCount,
+      windowsBefore: windowsBefore, windowCount: windowCount, firstDraw: shot.firstDraw,
       isTiled: isTiled)
     windowsBefore += job.windows.windows.count
     return try Sampling(
