@@ -102,6 +102,18 @@ struct ImageEncoderTests {
     expectClose(encoder(golden["pictures"]), golden["hidden_states"], tolerance: 1e-5)
   }
 
+  @Test func `In the names of newer transformers it gives the same states`() throws {
+    let golden = try Golden("image-encoder")
+    let configuration: ImageEncoder.Configuration = try golden.configuration()
+    let weights = try WeightSet(inFolder: golden.folder).renamed { name in
+      name.hasPrefix("vision_model.") ? String(name.dropFirst("vision_model.".count)) : nil
+    }
+    #expect(weights["embeddings.class_embedding"] != nil)
+    let form = try #require(CheckpointForm.recognise(in: weights).first)
+    let encoder = try form.weights.load { ImageEncoder($0, configuration: configuration) }
+    expectClose(encoder(golden["pictures"]), golden["hidden_states"], tolerance: 1e-5)
+  }
+
   @Test func `In OpenCLIP's names it gives the same states`() throws {
     let golden = try Golden("image-encoder")
     let configuration: ImageEncoder.Configuration = try golden.configuration()

@@ -144,6 +144,10 @@ extension CheckpointPart {
         name.hasPrefix("textual.") || name == "log_scale" || name == "visual.head"
           || name.hasPrefix("visual_projection.") || name.hasSuffix(".position_ids") ? nil : name
       })
+    if ours.weights["embeddings.class_embedding"] != nil {
+      // transformers 5 leaves out the first part of the names.
+      ours = ours.with(try ours.weights.renamed { "vision_model." + $0 })
+    }
     if style == .original {
       let split = try ours.weights.split { name in
         guard name.contains(".attn.to_qkv.") else { return nil }

@@ -142,6 +142,9 @@ struct CheckpointSignature: Sendable {
       keys: ["vision_model.embeddings.class_embedding"], prefixes: imagePrefixes,
       form: { try $0.imageEncoder(.diffusers) }),
     .init(
+      keys: ["embeddings.class_embedding", "pre_layrnorm.weight"], prefixes: imagePrefixes,
+      form: { try $0.imageEncoder(.diffusers) }),
+    .init(
       keys: ["visual.cls_embedding"], prefixes: imagePrefixes,
       form: { try $0.imageEncoder(.original) }),
   ]
