@@ -9,14 +9,16 @@ struct Probe: AsyncParsableCommand {
       Tensors are read from and written to safetensors files; all have a batch axis, as in diffusers.
         tokenize      --text TEXT -> input_ids [1, S], closed with the end piece
         text-encoder  input_ids [B, S], attention_mask [B, S] -> hidden_states [B, S, width]
-        transformer   latents [B, C, F, H, W], timestep [B] or [B, L], hidden_states [B, S, width]
+        image-encoder pixel_values [B, 3, side, side] -> image_hidden_states [B, S, width]
+        transformer   latents [B, C, F, H, W], timestep [B] or [B, L], hidden_states [B, S, width], and
+                      image_hidden_states if the model reads pictures
                       -> velocity [B, C, F, H, W]; all rows of the text are attended to
         encode        pixels [B, 3, F, H, W] in -1...1 -> latents: the mean, not normalised, as
                       diffusers' encode().latent_dist.mode()
         decode        latents, not normalised -> pixels in -1...1
       """)
 
-  @Argument(help: "tokenize, text-encoder, transformer, encode or decode.")
+  @Argument(help: "tokenize, text-encoder, image-encoder, transformer, encode or decode.")
   var stage: ProbeStage
   @Option(help: "The text to tokenize.")
   var text: String?

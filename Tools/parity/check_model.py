@@ -17,7 +17,7 @@ import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors.torch import load_file, save_file
 from sentencepiece import SentencePieceProcessor
-from transformers import UMT5EncoderModel
+from transformers import CLIPVisionModel, UMT5EncoderModel
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMPT = "A shiny red ball bounces on the grass at sunset, the camera pans left."
@@ -79,12 +79,23 @@ def main():
             compare("decode", probe("decode", {"latents": latents}), autoencoder.decode(latents).sample)
 
             transformer = load(WanTransformer3DModel, folder / "transformer")
+            images = {}
+            if (folder / "image_encoder").exists():
+                reader = load(CLIPVisionModel, folder / "image_encoder")
+                pictures = torch.randn(1, 3, reader.config.image_size, reader.config.image_size)
+                expected = reader(pictures, output_hidden_states=True).hidden_states[-2]
+                compare("image encoder", probe("image-encoder", {"pixel_values": pictures}), expected)
+                images = {"image_hidden_states": expected}
             noise = torch.randn(1, transformer.config.in_channels, 3, 8, 8)
             tokens = (8 // transformer.config.patch_size[1]) * (8 // transformer.config.patch_size[2])
             for name, timestep in [("one timestep", torch.tensor([700.0])),
                                    ("a timestep per token", torch.tensor([[0.0] * tokens + [700.0] * 2 * tokens]))]:
-                expected = transformer(noise, timestep, states).sample
-                found = probe("transformer", {"latents": noise, "timestep": timestep, "hidden_states": states})
+                # Models that read pictures have one timestep.
+                if images and timestep.dim() > 1:
+                    continue
+                expected = transformer(noise, timestep, states, *images.values()).sample
+                found = probe(
+                    "transformer", {"latents": noise, "timestep": timestep, "hidden_states": states, **images})
                 compare(f"transformer, {name}", found, expected)
     sys.exit(1 if failed else 0)
 

@@ -9,8 +9,12 @@ public enum ProbeStage: String, CaseIterable, Sendable {
   case tokenize
   /// `input_ids` and `attention_mask`, `[B, S]`, to `hidden_states` `[B, S, width]`.
   case textEncoder = "text-encoder"
+  /// `pixel_values` `[B, 3, side, side]`, as the image encoder takes them, to `image_hidden_states` `[B, S, width]`:
+  /// before its last block.
+  case imageEncoder = "image-encoder"
   /// `latents` `[B, C, F, H, W]`, `timestep` `[B]` or `[B, L]` and `hidden_states` `[B, S, width]`,
-  /// all of whose rows are attended to, to `velocity` `[B, C, F, H, W]`.
+  /// all of whose rows are attended to, and `image_hidden_states` if the model reads pictures, to `velocity`
+  /// `[B, C, F, H, W]`.
   case transformer
   /// `pixels` `[B, 3, F, H, W]` in -1...1 to `latents`: the distribution's mean, not normalised.
   case encode
@@ -50,6 +54,8 @@ extension ModelActor {
       let ids = try model.loadTokenizer().encode(text, maximumLength: model.textLength)
       result = ("input_ids", Tensor(ids.map(Int64.init), shape: [1, ids.count]))
     case .textEncoder: result = ("hidden_states", try hiddenStates(tensors, model, precision))
+    case .imageEncoder:
+      result = ("image_hidden_states", try imageStates(tensors, model, precision))
     case .transformer: result = ("velocity", try velocity(tensors, model, precision))
     case .encode: result = ("latents", try latents(tensors, model, precision))
     case .decode: result = ("pixels", try pixels(tensors, model, precision))
@@ -72,6 +78,16 @@ extension ModelActor {
     return try computing { network(inputIDs: ids, mask: mask, computeType: precision.computeType) }
   }
 
+  private func imageStates(
+    _ tensors: ProbeTensors, _ model: WanFamily, _ precision: Precision
+  ) throws -> Tensor {
+    guard let side = model.imageEncoder?.imageSize,
+      let network = try model.loadImageEncoder(precision, device)
+    else { throw StudioError(.unsupported, "This model has no image encoder.") }
+    let pictures = try tensors["pixel_values", [nil, 3, side, side]].cast(to: .float32)
+    return try computing { network(pictures, computeType: precision.computeType) }
+  }
+
   private func velocity(
     _ tensors: ProbeTensors, _ model: WanFamily, _ precision: Precision
   ) throws -> Tensor {
@@ -85,6 +101,9 @@ extension ModelActor {
           + "found \(latents.shape).")
     }
     let states = try tensors["hidden_states", [batch, nil, shape.textWidth]]
+    let images = try shape.imageWidth.map { width in
+      try tensors["image_hidden_states", [batch, nil, width]]
+    }
     let count = shape.tokenCount(latentFrames: frames, height: height, width: width)
     let times = try tensors.any("timestep")
     let timesteps: Timesteps
@@ -101,7 +120,7 @@ extension ModelActor {
     return try computing {
       network(
         latents.cast(to: .float32), timesteps: timesteps,
-        text: network.textContext(states, computeType: type), computeType: type)
+        text: network.textContext(states, images: images, computeType: type), computeType: type)
     }
   }
 
