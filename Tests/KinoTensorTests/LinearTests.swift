@@ -90,14 +90,21 @@ import Testing
     }
   }
 
-  @Test(.enabled(if: !packedTypes.isEmpty, "this processor multiplies plain weights as fast"))
-  func `A packed product reads a bias of any stride`() throws {
+  @Test(
+    .enabled(if: !packedTypes.isEmpty, "this processor multiplies plain weights as fast"),
+    arguments: packedTypes)
+  func `A packed product reads a bias of any stride`(dtype: DType) throws {
     var source = RandomSource(seed: 13)
-    let (x, weight) = (source.normal([3, 16]), source.normal([8, 16]))
+    let x = source.normal([3, 16]).cast(to: dtype)
+    let weight = source.normal([8, 16]).cast(to: dtype)
     let packed = try #require(PackedMatrix(weight))
-    for bias in [source.normal([8, 2]).select(1, 1), Tensor([Float(0.5)]).expanded(to: [8])] {
+    let wide = source.normal([8, 2]).cast(to: dtype)
+    let half = Tensor([Float(0.5)]).cast(to: dtype)
+    for bias in [wide.select(1, 1), half.expanded(to: [8])] {
+      let expected = x.cast(to: .float32).linear(weight: weight.cast(to: .float32)) + bias
       expectClose(
-        packed.linear(x, bias: bias), x.linear(weight: weight) + bias, tolerance: 1e-6)
+        packed.linear(x, bias: bias).cast(to: .float32), expected.cast(to: .float32),
+        tolerance: dtype == .float32 ? 1e-6 : 1e-2)
     }
   }
 
