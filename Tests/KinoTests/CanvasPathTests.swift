@@ -41,6 +41,35 @@ import Testing
     #expect(latents.slice(1, 8..<9).floats() == end.floats())
   }
 
+  @Test
+  func `Windows are held together where they show one thing and nothing tells them otherwise`()
+    async throws
+  {
+    let studio = try await folder.studio()
+    let sampling = try request().validated(for: studio.model).sampling
+    let shape = try LatentShape(channels: 16, frames: 9, height: 4, width: 4)
+    var random = RandomSource(seed: 3)
+    let frame = random.normal([16, 1, 4, 4])
+    let whole = random.normal(shape.axes)
+    func isHeld(_ canvas: Canvas, _ start: Int = 0, _ end: Int = 0) throws -> Bool {
+      let windows = try studio.model.windows(
+        latentFrames: 9, knownAtStart: start, atEnd: end)
+      return CanvasJob(
+        canvas: canvas, prompts: ["a", "b"], negativePrompt: "", sampling: sampling,
+        windows: windows, framesPerSecond: 8, windowCount: windows.windows.count
+      ).isHeldTogether
+    }
+    let twoPrompts = [
+      PromptStretch(frames: 0..<4, prompt: 0), PromptStretch(frames: 4..<9, prompt: 1),
+    ]
+    #expect(try isHeld(.free(shape)))
+    #expect(try isHeld(.keeping(start: frame, in: shape), 1))
+    #expect(try isHeld(.keeping(end: frame, in: shape), 0, 1))
+    #expect(try !isHeld(.keeping(start: frame, end: frame, in: shape), 1, 1))
+    #expect(try !isHeld(Canvas(shape: shape, prompts: twoPrompts)))
+    #expect(try !isHeld(.edited(whole, strength: 0.6, patch: shape.patch)))
+  }
+
   @Test func `Each stretch of time follows its own prompt`() async throws {
     let studio = try await folder.studio()
     let shape = try LatentShape(channels: 16, frames: 4, height: 4, width: 4)

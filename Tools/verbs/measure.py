@@ -3,6 +3,8 @@
 
     measure.py cases FOLDER [NAME...]  a Markdown table of every case, or of some
     measure.py chain KINO MODEL WORK   eight extensions of three world clips
+    measure.py seams KINO MODEL WORK   the change over the seam of an extension, after and before, of twenty world clips
+    measure.py drift KINO MODEL WORK   colour, contrast and sharpness over a clip of 60 seconds, and its memory
     measure.py truth KINO MODEL WORK   a second of continuation, and one between, of twelve world clips against the truth
 
 Needs the packages av and numpy.
@@ -10,6 +12,7 @@ Needs the packages av and numpy.
 
 import csv
 import os
+import resource
 import subprocess
 import sys
 
@@ -145,6 +148,56 @@ def chain(kino, model, work):
               f"{sizes[0]:.0f}, {sizes[1]:.0f} |", flush=True)
 
 
+def seams(kino, model, work):
+    os.makedirs(work, exist_ok=True)
+    for name, options in (("extend", []), ("extend --before", ["--before"])):
+        ratios = []
+        for seed in range(31, 51):
+            source, path = f"{work}/{seed}.mp4", f"{work}/{seed}-{len(options)}.mp4"
+            run(kino, "world", "--seed", seed, "--seconds", 2, "--size", "128x128", "--output", source)
+            run(kino, "extend", source, *options, "--seconds", 1, "--steps", 12, "--seed", 1, "--model", model,
+                "--output", path)
+            clip, old = frames(path), frames(source)
+            seam = len(clip) - len(old) - 1 if options else len(old) - 1
+            # What moves unevenly also changes unevenly inside the source.
+            own = [change(a, b) for a, b in zip(old, old[1:])]
+            ratios.append((change(clip[seam], clip[seam + 1]) / max(np.median(own), 1e-6),
+                           max(own) / max(np.median(own), 1e-6), seed))
+        good = sum(r <= 1.5 for r, _, _ in ratios)
+        print(f"{name}: {good} of {len(ratios)} at most 1.5 times the source's median change; the others "
+              + ", ".join(f"{r:.1f} (inside the source up to {most:.1f}, seed {seed})"
+                          for r, most, seed in sorted(ratios) if r > 1.5))
+
+
+def sharpness(frame):
+    grey = frame.astype(np.float32).mean(2)
+    return float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean())
+
+
+def drift(kino, model, work):
+    os.makedirs(work, exist_ok=True)
+    options = ["--steps", 12, "--seed", 1, "--model", model, "--output"]
+    prompt = "a red ball rolls on grass"
+    for seconds in (5, 60):
+        run(kino, "generate", prompt, "--seconds", seconds, *options, f"{work}/{seconds}.mp4")
+        # The most of any child so far: the longer clip comes last.
+        print(f"{seconds} s: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6:.2f} GB")
+    clip, rate = frames(f"{work}/60.mp4"), rate_of(f"{work}/60.mp4")
+    second = int(round(rate))
+    measures = {
+        "red": lambda f: f[..., 0].mean(), "green": lambda f: f[..., 1].mean(), "blue": lambda f: f[..., 2].mean(),
+        "contrast": lambda f: f.astype(np.float32).std(), "sharpness": sharpness,
+    }
+    print("| from s | " + " | ".join(measures) + " |")
+    print("|---" * (len(measures) + 1) + "|")
+    first = None
+    for start in [0, *range(5, 60, 5), 59]:
+        part = clip[start * second : (start + 1) * second]
+        values = [float(np.mean([measure(frame) for frame in part])) for measure in measures.values()]
+        first = first or values
+        print(f"| {start} | " + " | ".join(f"{100 * (v / f - 1):+.0f}%" for v, f in zip(values, first)) + " |")
+
+
 # Scenes of `kino world` in which one object moves before a camera that stands still.
 TRUTH_SEEDS = (409, 412, 414, 415, 429, 434, 442, 444, 448, 450, 453, 457)
 
@@ -218,11 +271,10 @@ def run(*arguments):
 
 
 if __name__ == "__main__":
+    measures = {"chain": chain, "seams": seams, "drift": drift, "truth": truth}
     if len(sys.argv) >= 3 and sys.argv[1] == "cases":
         cases(*sys.argv[2:])
-    elif len(sys.argv) == 5 and sys.argv[1] == "chain":
-        chain(*sys.argv[2:])
-    elif len(sys.argv) == 5 and sys.argv[1] == "truth":
-        truth(*sys.argv[2:])
+    elif len(sys.argv) == 5 and sys.argv[1] in measures:
+        measures[sys.argv[1]](*sys.argv[2:])
     else:
         sys.exit(__doc__)

@@ -36,12 +36,16 @@ struct Sampling {
     }
   }
 
+  /// How far every window's statistics are pulled towards the first one's.
+  private static let hold = 0.5
+
   /// Samples every window; each takes over what the ones before have finished.
   ///
   /// - Returns: Clean latents of the whole canvas, `[C, F, H, W]`, normalised.
   func latents(_ pace: inout Pace) throws -> Tensor {
     let denoiser = try denoiser()
     var finished: [Int: Tensor] = [:]
+    var first: LatentStatistics?
     for (number, window) in job.windows.windows.enumerated() {
       let shape = job.canvas.shape
       let axes = [shape.channels, window.new.count, shape.height, shape.width]
@@ -52,12 +56,14 @@ struct Sampling {
         let canvas = try job.canvas.window(window.frames, finished: finished)
         let latents = try sample(canvas, window: number, denoiser: denoiser, pace: &pace)
         let start = window.new.lowerBound - window.frames.lowerBound
-        new = latents.slice(1, start..<start + window.new.count)
+        let sampled = latents.slice(1, start..<start + window.new.count)
+        new = first.map { $0.pulling(sampled, strength: Self.hold) } ?? sampled
         try rescued.keep(new, ofWindow: job.windowsBefore + number)
       }
       for (index, frame) in window.new.enumerated() {
         finished[frame] = new.slice(1, index..<index + 1).copied()
       }
+      if number == 0 && job.isHeldTogether { first = LatentStatistics(new) }
     }
     return concatenate(
       (0..<job.canvas.shape.frames).map { frame in
