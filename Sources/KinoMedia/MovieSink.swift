@@ -9,6 +9,7 @@ final class MovieSink: FrameSink {
   private let size: FrameSize
   private let rate: AVRational
   private let crf: Double
+  private static let standardCRF = 18.0
   /// Whether the last column or row is repeated.
   private let isExtended: Bool
   private var encoder: FrameEncoder
@@ -32,7 +33,7 @@ final class MovieSink: FrameSink {
     layout = .video709(self.size)
     isExtended = self.size != size
     self.rate = rate.rational
-    crf = options.crf
+    crf = options.crf ?? Self.standardCRF
     encoder = try Self.encoder(layout, rate: self.rate, crf: crf)
     sound = try SoundMix(options.sound).map(SoundEncoder.init)
     var texts: [String: String] = [:]

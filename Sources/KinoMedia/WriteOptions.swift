@@ -2,8 +2,9 @@ import Foundation
 
 /// Chooses the quality of a written file and what is stored with it.
 public struct WriteOptions: Hashable, Sendable {
-  /// The constant rate factor of H.264, 0...51: 0 is lossless, 18 visually so, 23 common.
-  public var crf: Double
+  /// The constant rate factor of H.264, 0...51: 0 is lossless, 18 visually so, 23 common. `nil` is 18, and finer
+  /// where frames of a source are in the result: they are to stay as they are, and no seam beside them to show.
+  public var crf: Double?
   /// The quality of JPEG and WebP, 1...100. WebP is lossless at 100.
   public var quality: Int
   /// Whether an existing file may be replaced.
@@ -25,7 +26,7 @@ public struct WriteOptions: Hashable, Sendable {
 
   /// Creates options. Out-of-range numbers are reported when the writer is created.
   public init(
-    crf: Double = 18, quality: Int = 90, overwrite: Bool = false, recipe: String? = nil,
+    crf: Double? = nil, quality: Int = 90, overwrite: Bool = false, recipe: String? = nil,
     title: String? = nil, sound: [SoundPiece] = [], mark: String? = nil
   ) {
     self.crf = crf
@@ -38,7 +39,7 @@ public struct WriteOptions: Hashable, Sendable {
   }
 
   func validate() throws {
-    guard crf >= 0 && crf <= 51 else {
+    if let crf, !(0...51).contains(crf) {
       throw MediaError(.invalidOption, details: "crf is \(crf); use a number in 0...51.")
     }
     guard (1...100).contains(quality) else {

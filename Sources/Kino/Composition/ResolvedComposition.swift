@@ -105,6 +105,11 @@ extension ResolvedComposition {
   /// Whether shots are sampled in tiles of the model's own size.
   var isTiled: Bool { baseSize != nil || verb == .upscale }
 
+  /// Whether frames of a source are in the result.
+  var holdsSources: Bool {
+    segments.contains { if case .media = $0 { true } else { false } }
+  }
+
   /// The sound of the result: that of the sources, at the time of their frames.
   var sound: [SoundPiece] {
     guard composition.keepsSound else { return [] }

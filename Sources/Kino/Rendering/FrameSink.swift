@@ -16,6 +16,9 @@ struct FrameSink {
   /// Frames to remember at either end.
   private let reach: Int
 
+  /// At 18 the noise of two encodings that meet at a seam changes flat ground by a level.
+  private static let crfBesideSources = 12.0
+
   /// Checks the target before any work is done for it.
   init(_ target: RenderTarget, work: ResolvedComposition, recipe: Recipe) throws {
     self.work = work
@@ -31,6 +34,7 @@ struct FrameSink {
       clip.reserveCapacity(work.frameCount)
     case .file(let path, var options):
       options.recipe = recipe.json
+      if work.holdsSources { options.crf = options.crf ?? Self.crfBesideSources }
       options.title = options.title ?? recipe.title
       if try MediaFormat(path: path).holdsSound { options.sound = work.sound }
       writer = try ClipWriter(
