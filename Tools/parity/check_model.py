@@ -86,6 +86,8 @@ def main():
                 expected = reader(pictures, output_hidden_states=True).hidden_states[-2]
                 compare("image encoder", probe("image-encoder", {"pixel_values": pictures}), expected)
                 images = {"image_hidden_states": expected}
+                # diffusers takes the last 512 rows for the text.
+                states = torch.nn.functional.pad(states, (0, 0, 0, 512 - states.shape[1]))
             noise = torch.randn(1, transformer.config.in_channels, 3, 8, 8)
             tokens = (8 // transformer.config.patch_size[1]) * (8 // transformer.config.patch_size[2])
             for name, timestep in [("one timestep", torch.tensor([700.0])),
