@@ -82,7 +82,6 @@ import Testing
   @Test func `Work that was stopped goes on to the same bytes`() async throws {
     let path = folder.path("a.mp4")
     var long = request()
-    // Many windows: on a busy machine the second may be long done when its first step is seen.
     long.frameCount = 67
     long.settings.stepCount = 40
     let studio = try await folder.studio()
@@ -94,7 +93,13 @@ import Testing
       }
     }
     await #expect(throws: CancellationError.self) { try await task.value }
-    #expect(FileManager.default.fileExists(atPath: RescuedLatents.folder(beside: path).path))
+    let kept = RescuedLatents.folder(beside: path)
+    #expect(FileManager.default.fileExists(atPath: kept.path))
+    // On a busy machine more windows may be done when the first step of the second is seen.
+    for window in 1..<6 {
+      try? FileManager.default.removeItem(
+        at: kept.appendingPathComponent("window-\(window).safetensors"))
+    }
     var other = long
     other.prompt = "another prompt"
     await #expect(throws: StudioError.self) {
@@ -111,7 +116,7 @@ import Testing
     {
       if case .step(let step) = event { windows.insert(step.window) }
     }
-    #expect(windows.max() == 6 && !windows.contains(1))
+    #expect(windows == [2, 3, 4, 5, 6])
     let whole = folder.path("whole.mp4")
     _ = try await write(long, to: whole)
     #expect(FileManager.default.contentsEqual(atPath: path, andPath: whole))
