@@ -3,7 +3,7 @@ import Foundation
 /// Chooses the quality of a written file and what is stored with it.
 public struct WriteOptions: Hashable, Sendable {
   /// The constant rate factor of H.264, 0...51: 0 is lossless, 18 visually so, 23 common. `nil` is 18, and finer
-  /// where frames of a source are in the result: they are to stay as they are, and no seam beside them to show.
+  /// where clips of a source are part of the result: they are to stay as they are, and no seam beside them to show.
   public var crf: Double?
   /// The quality of JPEG and WebP, 1...100. WebP is lossless at 100.
   public var quality: Int

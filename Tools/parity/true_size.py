@@ -5,8 +5,7 @@
 
 Writes a model folder into WORK (2 to 5 GB): the autoencoder at its true size, two blocks of the transformer
 and four of the text encoder at their true widths, for image to video the image encoder whole, the tokenizer of
-kino-mini. Then `check_model.py` compares
-every stage.
+kino-mini. Then `check_model.py` compares every stage.
 """
 
 import json

@@ -105,7 +105,7 @@ extension ResolvedComposition {
   /// Whether shots are sampled in tiles of the model's own size.
   var isTiled: Bool { baseSize != nil || verb == .upscale }
 
-  /// Whether frames of a source are in the result.
+  /// Whether clips of a source are part of the result.
   var holdsSources: Bool {
     segments.contains { if case .media = $0 { true } else { false } }
   }

@@ -24,12 +24,13 @@ struct CanvasJob: Sendable {
 }
 
 extension CanvasJob {
-  /// Whether all windows show one thing in one direction, so that they should look alike: nothing is told of what
-  /// they make but one prompt and what stands at one end.
+  /// Whether there are several windows that show one thing in one direction, so that they should look alike: nothing
+  /// is told of what they make but one prompt and what stands at one end.
   var isHeldTogether: Bool {
     let (levels, shape) = (canvas.tokenLevels, canvas.shape)
     func token(_ frame: Int) -> Int { frame / shape.patch.frames * shape.tokensPerFrame }
-    return Set(canvas.prompts.map(\.prompt)).count <= 1
+    return windows.windows.count > 1
+      && Set(canvas.prompts.map(\.prompt)).count <= 1
       && !(levels.first == 0 && levels.last == 0)
       && windows.windows.allSatisfy { window in
         levels[token(window.new.lowerBound)..<token(window.new.upperBound)].allSatisfy { $0 == 1 }
