@@ -18,9 +18,10 @@ import tempfile
 
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
-from safetensors.torch import load_file, save_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "Tools/parity"))
+from stages import Kino  # noqa: E402
 STEPS, GUIDANCE, SHIFT = 20, 4, 3
 
 
@@ -32,22 +33,8 @@ def psnr(found, expected):
     return 10 * math.log10(4 / (found - expected).pow(2).mean().clamp_min(1e-30))
 
 
-class Kino:
-    """Stages of a model by `kino probe`, in float32."""
-
-    def __init__(self, program, work, options):
-        self.program, self.work, self.options = program, work, options
-
-    def probe(self, stage, tensors=None, text=None):
-        command = [self.program, "probe", stage, *self.options, "--precision", "f32",
-                   "--output", str(self.work / "out.safetensors")]
-        if tensors:
-            save_file({key: value.contiguous() for key, value in tensors.items()}, self.work / "in.safetensors")
-            command += ["--input", str(self.work / "in.safetensors")]
-        if text is not None:
-            command += ["--text", text]
-        subprocess.run(command, check=True, capture_output=True)
-        return next(iter(load_file(self.work / "out.safetensors").values()))
+class Stages(Kino):
+    """The stages of a clip by Kino."""
 
     def velocity(self, latents, timestep, states):
         return self.probe("transformer", {"latents": latents, "timestep": timestep, "hidden_states": states})
@@ -108,7 +95,7 @@ def main():
     failed = False
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
-        kino = Kino(program, work, ["--model", str(model)])
+        kino = Stages(program, work, ["--model", model])
         texts = (kino.states(prompt), kino.states(""))
 
         plain = reference.velocity(*one)
@@ -120,9 +107,9 @@ def main():
         merged = work / "merged"
         subprocess.run([program, "convert", str(model), str(merged), "--lora", str(lora), "--precision", "f32"],
                        check=True, capture_output=True)
-        for name, options in [("--lora", ["--model", str(model), "--lora", str(lora)]),
-                              ("merged", ["--model", str(merged)])]:
-            kino = Kino(program, work, options)
+        for name, options in [("--lora", ["--model", model, "--lora", lora]),
+                              ("merged", ["--model", merged])]:
+            kino = Stages(program, work, options)
             velocities = decibels(kino.velocity(*one), velocity)
             clips = psnr(clip(kino, noise, *texts, mean, deviation), frames)
             failed = failed or velocities < 40 or clips < 40

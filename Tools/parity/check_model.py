@@ -9,15 +9,15 @@ largest value. Ends with 1 if a key is at fault or a difference is above 1e-3.
 """
 
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
-from safetensors.torch import load_file, save_file
 from sentencepiece import SentencePieceProcessor
 from transformers import CLIPVisionModel, UMT5EncoderModel
+
+from stages import Kino
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMPT = "A shiny red ball bounces on the grass at sunset, the camera pans left."
@@ -46,16 +46,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
 
-        def probe(stage, tensors=None, text=None):
-            command = [kino, "probe", stage, "--model", str(folder), "--precision", "f32",
-                       "--output", str(work / "out.safetensors")]
-            if tensors:
-                save_file({key: value.contiguous() for key, value in tensors.items()}, work / "in.safetensors")
-                command += ["--input", str(work / "in.safetensors")]
-            if text:
-                command += ["--text", text]
-            subprocess.run(command, check=True, capture_output=True)
-            return next(iter(load_file(work / "out.safetensors").values()))
+        probe = Kino(kino, work, ["--model", folder]).probe
 
         def compare(name, found, expected):
             difference = ((found - expected).abs().max() / expected.abs().max()).item()
