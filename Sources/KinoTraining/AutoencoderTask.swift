@@ -20,8 +20,7 @@ struct AutoencoderTask: TrainingTask {
   private let computeType: DType
   private let device: Device
   private let framesPerSecond: Double
-  private let source: ClipSource
-  private let buckets: [TrainingConfiguration.Bucket]
+  private let batches: ClipBatches
 
   init(_ configuration: TrainingConfiguration) throws {
     guard let settings = configuration.autoencoder else {
@@ -39,8 +38,9 @@ struct AutoencoderTask: TrainingTask {
     } else {
       Self.quieten(registry, channels: settings.latentChannels)
     }
-    source = try ClipSource(settings: configuration.data, seed: configuration.seed)
-    buckets = configuration.buckets
+    batches = ClipBatches(
+      try ClipSource(settings: configuration.data, seed: configuration.seed),
+      buckets: configuration.buckets, showings: settings.showings ?? 1)
   }
 
   /// Starts with little noise in the latents, or the decoder would first have to learn to see through
@@ -61,21 +61,18 @@ struct AutoencoderTask: TrainingTask {
   var parameters: [(key: String, value: Tensor)] { registry.parameters }
 
   func batch(step: Int, part: BatchPart, shouldStop: () -> Bool) throws -> PixelBatch? {
-    try source.batch(step: step, bucket: source.bucket(step: step, of: buckets))
+    try batches.batch(step: step)
   }
 
   var batchesAhead: (@Sendable (_ step: Int, _ shouldStop: () -> Bool) throws -> PixelBatch?)? {
     if device == .cpu { return nil }
-    return { [source, buckets] step, shouldStop in
-      shouldStop()
-        ? nil : try source.batch(step: step, bucket: source.bucket(step: step, of: buckets))
-    }
+    return { [batches] step, shouldStop in shouldStop() ? nil : try batches.batch(step: step) }
   }
 
   func loss(
     _ batch: PixelBatch, random: inout RandomSource
   ) -> (loss: Tensor, figures: [String: Tensor]) {
-    let pixels = batch.pixels.moved(to: device)
+    let pixels = batch.shown(on: device)
     let encode = { autoencoder.encode(pixels, computeType: computeType) }
     let latents = settings.freezesEncoder == true ? withoutGradient(encode) : encode()
     let restored = autoencoder.decode(
@@ -230,11 +227,14 @@ struct AutoencoderTask: TrainingTask {
   }
 
   private func latentStatistics(_ autoencoder: VideoAutoencoder) -> ([Double], [Double]) {
-    let latents = (0..<48).map { index -> Tensor in
-      let rendered = SceneRenderer(width: side, height: side).render(
-        .random(seed: UInt64(800_000 + index)), frameCount: 9, framesPerSecond: framesPerSecond)
-      let pixels = Clip(rendered).tensor.moved(to: device)
-      let mean = autoencoder.encode(pixels, computeType: computeType).mean
+    let (side, rate) = (side, framesPerSecond)
+    let clips = onAllCores(0..<48) { index in
+      Clip(
+        SceneRenderer(width: side, height: side).render(
+          .random(seed: UInt64(800_000 + index)), frameCount: 9, framesPerSecond: rate))
+    }
+    let latents = clips.map { clip -> Tensor in
+      let mean = autoencoder.encode(clip.tensor.moved(to: device), computeType: computeType).mean
       return mean.permuted(1, 0, 2, 3, 4).reshaped(to: mean.size(1), -1)
     }
     let all = concatenate(latents, along: 1)  // [Z, samples]

@@ -6,6 +6,8 @@ internal import KinoTensor
 struct PixelBatch: Sendable {
   let bytes: [UInt8]
   let shape: [Int]  // [B, F, H, W, 3]
+  /// Which of a batch's showings this is, from 0.
+  var showing = 0
 
   /// Makes `count` clips of a bucket's shape on all cores, in order.
   ///
@@ -19,8 +21,22 @@ struct PixelBatch: Sendable {
     shape = [count, bucket.frames, bucket.height, bucket.width, 3]
   }
 
-  /// `[B, 3, F, H, W]`, float32, in `-1...1`.
-  var pixels: Tensor { Tensor(pixelBytes: bytes, shape: shape) }
+  /// `[B, 3, F, H, W]`, float32, in `-1...1`, as they are.
+  func pixels(on device: Device) -> Tensor {
+    Tensor(pixelBytes: bytes, shape: shape, device: device)
+  }
+
+  /// The pixels, seen otherwise in every showing: in a mirror, with the colours changed round, backwards in time.
+  func shown(on device: Device) -> Tensor {
+    var pixels = pixels(on: device)
+    if showing % 2 == 1 { pixels = pixels.flipped(along: 4) }
+    let turn = showing % 3
+    if turn > 0 {
+      pixels = concatenate([pixels.slice(1, from: turn), pixels.slice(1, 0..<turn)], along: 1)
+    }
+    if showing % 4 > 1 { pixels = pixels.flipped(along: 2) }
+    return pixels
+  }
 }
 
 extension [TrainingConfiguration.Bucket] {

@@ -77,6 +77,9 @@ extension TrainingConfiguration {
     try require(
       [autoencoder?.movingWeight, autoencoder?.latentNoise].allSatisfy { 0...100 ~= $0 ?? 0 },
       "moving_weight and latent_noise must be in 0...100")
+    try require(
+      1...100 ~= autoencoder?.showings ?? 1,
+      "showings must be in 1...100, found \(autoencoder?.showings ?? 1)")
     if let transformer {
       try require(
         [transformer.objectWeight, transformer.motionWeight, transformer.truth?.weight]

@@ -185,6 +185,9 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     /// The most noise added to half of the latents before decoding, in deviations of a channel; `nil`: none.
     /// A decoder that has seen some forgives a transformer's small mistakes.
     public var latentNoise: Double?
+    /// How many steps in a row see the same clips, each time otherwise: mirrored, with other colours, backwards;
+    /// `nil`: 1. Clips take long to draw, and a graphics processor would wait for them.
+    public var showings: Int?
     /// A folder with an autoencoder of these sizes to start from, or with a smaller patch, which then
     /// starts as the same network on reduced pictures; `nil` starts anew.
     public var start: String?
@@ -192,7 +195,7 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var freezesEncoder: Bool?
 
     enum CodingKeys: String, CodingKey {
-      case start
+      case start, showings
       case movingWeight = "moving_weight"
       case latentNoise = "latent_noise"
       case freezesEncoder = "frozen_encoder"

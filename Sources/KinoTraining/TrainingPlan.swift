@@ -134,7 +134,7 @@ extension TransformerTask {
     try step()
     cost.seconds = try seconds(step)
     let sample = try seconds {
-      let pixels = try source.pixels(0..<1, of: bucket).pixels.moved(to: device)
+      let pixels = try source.pixels(0..<1, of: bucket).pixels(on: device)
       _ = withoutGradient {
         autoencoder.encode(pixels, computeType: computeType).mean.moved(to: .cpu).floats()
       }

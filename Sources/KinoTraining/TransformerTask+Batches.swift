@@ -186,8 +186,10 @@ extension TransformerTask {
   ) throws -> LatentStore? {
     var store =
       try stores.withLock { $0[bucket.name] } ?? team.inTurn { try openStore(bucket) }
-    let frameBytes = bucket.frames * bucket.width * bucket.height
-    let group = device == .cpu ? max(1, min(8, 1 << 21 / frameBytes)) : max(1, 1 << 24 / frameBytes)
+    let clipPixels = bucket.frames * bucket.width * bucket.height
+    let group = device == .cpu ? max(1, min(8, 1 << 21 / clipPixels)) : max(16, 1 << 25 / clipPixels)
+    // A few clips would keep a few of a large machine's cores busy, and the others wait for them.
+    let count = device == .cpu ? count : (count + group - 1) / group * group
     while store.count < count {
       if try team.any(shouldStop()) { return nil }
       // Each process encodes samples of its own.
@@ -196,7 +198,7 @@ extension TransformerTask {
       let own = first..<min(end, first + group)
       var latents = Tensor.zeros([0] + store.shape)
       if !own.isEmpty {
-        let pixels = try source.pixels(own, of: bucket).pixels.moved(to: device)
+        let pixels = try source.pixels(own, of: bucket).pixels(on: device)
         latents = withoutGradient {
           autoencoder.normalized(autoencoder.encode(pixels, computeType: computeType).mean)
             .moved(to: .cpu)

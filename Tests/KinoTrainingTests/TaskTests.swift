@@ -195,6 +195,33 @@ struct TaskTests {
     }
   }
 
+  @Test("steps in a row may see the same clips, each time otherwise, in whatever order they are asked for")
+  func showings() throws {
+    try withRuns { runs in
+      let configuration = try runs.autoencoder("ae", steps: 6, more: ", showings: 3")
+      let source = try ClipSource(settings: configuration.data, seed: configuration.seed)
+      func batches() -> ClipBatches {
+        ClipBatches(source, buckets: configuration.buckets, showings: 3)
+      }
+      let (forwards, backwards) = (batches(), batches())
+      let one = try (1...6).map { try forwards.batch(step: $0) }
+      let other = try (1...6).reversed().map { try backwards.batch(step: $0) }.reversed()
+      for (a, b) in zip(one, other) {
+        #expect(a.bytes == b.bytes)
+        #expect(a.showing == b.showing)
+      }
+      #expect(one.map(\.showing) == [0, 1, 2, 0, 1, 2])
+      #expect(one[0].bytes == one[2].bytes)
+      #expect(one[0].bytes != one[3].bytes)
+      let shown = one.prefix(3).map { $0.shown(on: .cpu).floats() }
+      #expect(shown[0] == one[0].pixels(on: .cpu).floats())
+      #expect(Set(shown).count == 3)
+      #expect(Set(shown.map { $0.sorted() }).count == 1)
+      let losses = try runs.run(configuration)
+      #expect(losses.count == 6)
+    }
+  }
+
   @Test("the truth of rendered scenes weighs tokens and is learnt, and is no part of the model")
   func truth() throws {
     try withRuns { runs in

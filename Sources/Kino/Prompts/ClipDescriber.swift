@@ -51,8 +51,8 @@ public struct ClipDescriber: Sendable {
     }
     do {
       return (try await endpoint.description(of: content, seed: 0), nil)
-    } catch let failure as ChatFailure {
-      return (nil, failure.reason)
+    } catch {
+      return (nil, error.reason)
     }
   }
 

@@ -2,10 +2,10 @@ package import KinoMedia
 package import KinoTensor
 
 extension Tensor {
-  /// Pixels as networks take them: bytes `[B, F, H, W, 3]` to float32 `[B, 3, F, H, W]` in `-1...1`.
-  package init(pixelBytes bytes: [UInt8], shape: [Int]) {
-    self = (Tensor(bytes, shape: shape).permuted(0, 4, 1, 2, 3).cast(to: .float32) / 127.5 - 1)
-      .contiguous()
+  /// Pixels as networks take them: bytes `[B, F, H, W, 3]` to float32 `[B, 3, F, H, W]` in `-1...1`, on a device.
+  package init(pixelBytes bytes: [UInt8], shape: [Int], device: Device = .cpu) {
+    let bytes = Tensor(bytes, shape: shape).moved(to: device)
+    self = (bytes.permuted(0, 4, 1, 2, 3).cast(to: .float32) / 127.5 - 1).contiguous()
   }
 
   /// Pixels as files take them: float `[3, F, H, W]`, limited to `-1...1`, to bytes `[F, H, W, 3]`.
