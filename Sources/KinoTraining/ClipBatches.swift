@@ -28,6 +28,7 @@ final class ClipBatches: Sendable {
   /// A step's batch, whichever thread asks for it, and in whatever order.
   ///
   /// - Parameter step: From 1.
+  /// - Returns: The batch, with the number of this showing.
   /// - Throws: What keeps footage from being read.
   func batch(step: Int) throws -> PixelBatch {
     if showings == 1 { return try drawn(step) }

@@ -14,6 +14,8 @@ struct JudgeClips {
   let frames: Int
   /// The share of clips that are also kept restored.
   let restoredShare: Double
+  /// Pixels of a side at which those are drawn to be restored.
+  let restoredSide: Int
   private let seconds: [Double]
   private let seed: UInt64
   private let split: Split
@@ -26,12 +28,13 @@ struct JudgeClips {
   /// Opens a store in a folder; what a kill cut short is dropped.
   init(
     folder: URL, settings: TrainingConfiguration.JudgeSettings, seed: UInt64, split: Split,
-    restoredShare: Double
+    restoredShare: Double, restoredSide: Int
   ) throws {
     (side, frames, seconds) = (settings.side, settings.frames, settings.seconds)
     self.seed = seed
     self.split = split
     self.restoredShare = restoredShare
+    self.restoredSide = restoredSide
     try TrainingError.makeFolder(folder)
     let clipBytes = side * side * 3 * frames
     let mapSide = side / Self.mapCell
@@ -68,7 +71,7 @@ struct JudgeClips {
   ///
   /// - Parameters:
   ///   - target: How many are wanted.
-  ///   - restore: Sends a clip through the autoencoder.
+  ///   - restore: Sends a clip through the autoencoder, and makes it as small as the others.
   ///   - shouldStop: Asked between groups of clips.
   /// - Returns: Whether there are as many.
   /// - Throws: An error of the files.
@@ -79,7 +82,8 @@ struct JudgeClips {
       let range = count..<min(target, count + 16)
       let results = onAllCores(range) { [self] in render($0) }
       for (index, result) in zip(range, results) where isRestored(index) {
-        try restored.append(restore(result.clip).pixels)
+        let large = restoredSide == side ? result.clip : drawn(index, side: restoredSide)
+        try restored.append(restore(large).pixels)
       }
       try maps.append(results.flatMap(\.objects))
       try clips.append(results.flatMap(\.clip.pixels))
@@ -93,13 +97,18 @@ struct JudgeClips {
   ) {
     let (scene, start, interval) = recipe(of: index)
     let renderer = SceneRenderer(width: side, height: side)
-    let rendered = renderer.render(
-      scene, frameCount: frames, framesPerSecond: 1 / interval, startTime: start)
     let cells = side / Self.mapCell
     let map = (0..<frames).flatMap {
       renderer.objectMap(scene, time: start + Double($0) * interval, columns: cells, rows: cells)
     }
-    return (Clip(rendered), map, SceneAttributes(scene))
+    return (drawn(index, side: side), map, SceneAttributes(scene))
+  }
+
+  private func drawn(_ index: Int, side: Int) -> Clip {
+    let (scene, start, interval) = recipe(of: index)
+    return Clip(
+      SceneRenderer(width: side, height: side).render(
+        scene, frameCount: frames, framesPerSecond: 1 / interval, startTime: start))
   }
 
   /// Reads a clip, or one of its frames, as it was rendered or as it was restored.

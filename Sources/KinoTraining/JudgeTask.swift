@@ -45,13 +45,16 @@ final class JudgeTask: TrainingTask {
     autoencoder = try WeightSet(inFolder: folder).load(computeType: computeType, device: device) {
       VideoAutoencoder($0, configuration: shape)
     }
+    // As many latents as an autoencoder of 16x16 pixels would make of the judge's own pictures.
+    let restoredSide = settings.side * max(1, shape.spatialScale / Judge.Configuration.cellSide)
     let output = configuration.outputFolder
     clips = try JudgeClips(
       folder: output.appendingPathComponent("clips"), settings: settings, seed: configuration.seed,
-      split: .any, restoredShare: settings.restored)
+      split: .any, restoredShare: settings.restored, restoredSide: restoredSide)
     unseen = try JudgeClips(
       folder: output.appendingPathComponent("unseen"), settings: settings,
-      seed: configuration.seed ^ stableHash("unseen"), split: .any, restoredShare: 1)
+      seed: configuration.seed ^ stableHash("unseen"), split: .any, restoredShare: 1,
+      restoredSide: restoredSide)
   }
 
   /// Tables and last layers are none.
@@ -104,8 +107,11 @@ final class JudgeTask: TrainingTask {
     withoutGradient {
       let type = configuration.computeType
       let latents = autoencoder.encode(clip.tensor.moved(to: device), computeType: type).mean
+      let pixels = autoencoder.decode(latents, computeType: type).select(0, 0)
+        .cast(to: .float32).permuted(1, 0, 2, 3).contiguous()
       return Clip(
-        tensor: autoencoder.decode(latents, computeType: type).select(0, 0),
+        tensor: pixels.areaResized(height: settings.side, width: settings.side)
+          .permuted(1, 0, 2, 3),
         framesPerSecond: clip.framesPerSecond)
     }
   }
@@ -120,7 +126,8 @@ final class JudgeTask: TrainingTask {
     let grain = uniform().squared() * 0.05
     let pixels =
       batch.pixels * gain + level + random.normal(batch.pixels.shape) * grain
-    let (loss, parts) = batch.targets.loss(judge(pixels.moved(to: device)))
+    let (loss, parts) = batch.targets.loss(
+      judge(pixels.moved(to: device), computeType: configuration.computeType))
     let kind = batch.pixels.size(2) == 1 ? "picture" : "clip"
     return (
       loss,

@@ -187,7 +187,8 @@ extension TransformerTask {
     var store =
       try stores.withLock { $0[bucket.name] } ?? team.inTurn { try openStore(bucket) }
     let clipPixels = bucket.frames * bucket.width * bucket.height
-    let group = device == .cpu ? max(1, min(8, 1 << 21 / clipPixels)) : max(16, 1 << 25 / clipPixels)
+    let group =
+      device == .cpu ? max(1, min(8, 1 << 21 / clipPixels)) : max(16, 1 << 25 / clipPixels)
     // A few clips would keep a few of a large machine's cores busy, and the others wait for them.
     let count = device == .cpu ? count : (count + group - 1) / group * group
     while store.count < count {

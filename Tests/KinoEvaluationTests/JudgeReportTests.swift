@@ -144,6 +144,7 @@ struct PromptSetTests {
     )
     #expect(few.entries.map(\.prompt) == many.entries.prefix(3).map(\.prompt))
     #expect(few.entries.allSatisfy { $0.scene.isHeldOut })
+    #expect(many.entries.allSatisfy { $0.scene.showsAllObjects(seconds: PromptSet.shownSeconds) })
     #expect(Set(many.entries.map(\.seed)).count == 5)
     let other = try PromptSet.heldOut(count: 3, seed: 2)
     #expect(other.entries.map(\.prompt) == few.entries.map(\.prompt))

@@ -1,4 +1,5 @@
 import Foundation
+import KinoMedia
 import KinoModels
 import KinoNN
 import KinoTensor
@@ -108,6 +109,33 @@ struct JudgeTaskTests {
       let whole = try parameters("whole", stoppingAt: nil)
       let broken = try parameters("broken", stoppingAt: 4)
       #expect(whole == broken)
+    }
+  }
+
+  @Test(
+    "clips are drawn at the size at which an autoencoder restores them, and kept at the judge's")
+  func restoredSize() throws {
+    try withJudgeRun(steps: 1) { folder, configuration in
+      let settings = try #require(configuration.judge)
+      var clips = try JudgeClips(
+        folder: folder.appendingPathComponent("store"), settings: settings, seed: 1, split: .any,
+        restoredShare: 0.5, restoredSide: 64)
+      var seen: [Int] = []
+      let isFull = try clips.fill(to: 4) { clip in
+        seen.append(clip.width)
+        return Clip(
+          width: 32, height: 32, framesPerSecond: clip.framesPerSecond,
+          pixels: [UInt8](repeating: UInt8(seen.count), count: 32 * 32 * 3 * clip.frameCount))
+      } shouldStop: {
+        false
+      }
+      #expect(isFull)
+      #expect(seen == [64, 64])
+      let restored = try (0..<4).filter(clips.isRestored).map {
+        Set(try clips.sample($0, frame: nil, restored: true).pixels)
+      }
+      #expect(restored == [[1], [2]])
+      #expect(Set(try clips.sample(1, frame: nil, restored: false).pixels).count > 10)
     }
   }
 

@@ -195,7 +195,9 @@ struct TaskTests {
     }
   }
 
-  @Test("steps in a row may see the same clips, each time otherwise, in whatever order they are asked for")
+  @Test(
+    "steps in a row may see the same clips, each time otherwise, in whatever order they are asked for"
+  )
   func showings() throws {
     try withRuns { runs in
       let configuration = try runs.autoencoder("ae", steps: 6, more: ", showings: 3")

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import KinoWorld
@@ -88,6 +89,28 @@ struct SceneAttributesTests {
           }, "\(caption)")
       }
     }
+  }
+
+  @Test("a scene shows all of its objects unless one is hidden, far off or outside the picture")
+  func visibility() throws {
+    var scene = try Scene(parsing: "a red ball to the left of a blue cube on sand")
+    #expect(scene.showsAllObjects(seconds: 1))
+    let place = scene.objects[0].anchor
+    scene.objects[0].anchor = SIMD2(40, 0)
+    #expect(!scene.showsAllObjects(seconds: 1))
+    scene.objects[0].anchor = SIMD2(0, -90)
+    #expect(!scene.showsAllObjects(seconds: 1))
+    // Straight behind the cube, as the camera sees it.
+    let cube = scene.objects[1].anchor
+    let eye = SIMD2(
+      scene.camera.target.x + sin(scene.camera.azimuth) * scene.camera.distance,
+      scene.camera.target.z + cos(scene.camera.azimuth) * scene.camera.distance)
+    scene.objects[0].anchor = cube + (cube - eye) * 0.35
+    scene.objects[0].size = .small
+    scene.objects[1].size = .big
+    #expect(!scene.showsAllObjects(seconds: 1))
+    scene.objects[0].anchor = place
+    #expect(scene.showsAllObjects(seconds: 1))
   }
 
   @Test("the object map shows each object where it stands, and nothing in the sky")

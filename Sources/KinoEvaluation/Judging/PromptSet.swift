@@ -21,7 +21,11 @@ public struct PromptSet: Sendable {
   /// Seeds of the scenes of ``heldOut(count:seed:)``; training draws none of them.
   static let firstScene: UInt64 = 500_000
 
-  /// Sentences about scenes with combinations of attributes that no generator was trained on.
+  /// The length of clips that must show what the sentences state: that of kino-mini's.
+  static let shownSeconds = 4.0 / 3
+
+  /// Sentences about scenes with combinations of attributes that no generator was trained on, of which a short clip
+  /// shows every object.
   ///
   /// - Parameters:
   ///   - count: How many; more begin with the same ones.
@@ -29,9 +33,10 @@ public struct PromptSet: Sendable {
   /// - Returns: The prompts.
   /// - Throws: `WorldError` if a sentence is not understood.
   public static func heldOut(count: Int, seed: UInt64) throws -> PromptSet {
-    PromptSet(
-      entries: try (0..<UInt64(count)).map { index in
-        let scene = Scene.random(seed: firstScene + index, split: .heldOut)
+    let scenes = (firstScene...).lazy.map { Scene.random(seed: $0, split: .heldOut) }
+      .filter { $0.showsAllObjects(seconds: shownSeconds) }
+    return PromptSet(
+      entries: try zip(0..<UInt64(count), scenes).map { index, scene in
         let prompt = CaptionGrammar().caption(for: scene, length: .sentence, seed: index)
         return Entry(
           prompt: prompt, seed: noiseSeed(index, seed),

@@ -64,10 +64,12 @@ public struct Judge: Sendable {
 
   /// Looks at clips or pictures.
   ///
-  /// - Parameter pixels: `[B, 3, F, side, side]`, float32 in `-1...1`, where `F` is the configuration's frame count,
-  ///   or 1 for a picture; see ``fitted(_:)``.
-  /// - Returns: The answers.
-  public func callAsFunction(_ pixels: Tensor) -> Answers {
+  /// - Parameters:
+  ///   - pixels: `[B, 3, F, side, side]`, float32 in `-1...1`, where `F` is the configuration's frame count, or 1
+  ///     for a picture; see ``fitted(_:)``.
+  ///   - computeType: The type that the layers compute in.
+  /// - Returns: The answers, float32.
+  public func callAsFunction(_ pixels: Tensor, computeType: DType = .float32) -> Answers {
     let (batch, channels, frames, height, width) = pixels.shape5
     precondition(
       channels == 3 && height == configuration.side && width == configuration.side
@@ -76,22 +78,20 @@ public struct Judge: Sendable {
       judge: pixels \(pixels.shape), expected [B, 3, 1 or \(configuration.frameCount), \
       \(configuration.side), \(configuration.side)]
       """)
-    let features = trunk(
-      pixels.permuted(0, 2, 1, 3, 4).reshaped(to: batch * frames, 3, height, width))
-    let cells = mixer(
-      features.reshaped(to: batch, frames, configuration.cellCount, features.size(2)))
+    let cells = mixer(trunk(pixels.cast(to: computeType)))
     let time =
       frames == 1
       ? times.slice(0, from: configuration.frameCount) : times.slice(0, 0..<frames)
     var tokens = (queries + time.reshaped(to: 1, frames, 1, configuration.width))
       .expanded(to: batch, frames, configuration.slotCount + 1, configuration.width)
+      .cast(to: computeType)
     var gaze = tokens
     for block in blocks { (tokens, gaze) = block(tokens, cells: cells) }
-    let pooled = tokens.mean(along: 1)
+    let pooled = tokens.cast(to: .float32).mean(along: 1)
     let slots = configuration.slotCount
     return Answers(
       objects: objectHead(pooled.slice(1, 0..<slots)), scene: sceneHead(pooled.select(1, slots)),
-      gaze: gaze.slice(2, 0..<slots), cells: cellHead(cells))
+      gaze: gaze.slice(2, 0..<slots).cast(to: .float32), cells: cellHead(cells).cast(to: .float32))
   }
 
   /// The logits of one clip as plain numbers.

@@ -21,36 +21,47 @@ struct JudgeConvolution: Sendable {
   }
 }
 
-/// Looks at single frames: pixels to features of 16x16-pixel cells.
+/// Looks at frames, each beside what changed since the one before: pixels to features of 16x16-pixel cells.
 struct JudgeTrunk: Sendable {
   let stem: Convolution
+  let atQuarter: JudgeConvolution
   let toEighth: JudgeConvolution
-  let atEighth: JudgeConvolution
+  let atEighth: [JudgeConvolution]
   let toSixteenth: JudgeConvolution
   let atSixteenth: [JudgeConvolution]
 
   init(_ scope: ParameterScope, channels: [Int]) {
+    func residual(_ index: Int, _ width: Int) -> JudgeConvolution {
+      JudgeConvolution(scope["residual"][index], inputs: width, outputs: width)
+    }
     stem = Convolution(
-      scope["stem"], inputs: 3, outputs: channels[0], kernel: [8, 8], stride: [4, 4],
+      scope["stem"], inputs: 6, outputs: channels[0], kernel: [8, 8], stride: [4, 4],
       padding: [2, 2])
+    atQuarter = residual(0, channels[0])
     toEighth = JudgeConvolution(
       scope["down"][0], inputs: channels[0], outputs: channels[1], stride: 2)
-    atEighth = JudgeConvolution(scope["residual"][0], inputs: channels[1], outputs: channels[1])
+    atEighth = (1...2).map { residual($0, channels[1]) }
     toSixteenth = JudgeConvolution(
       scope["down"][1], inputs: channels[1], outputs: channels[2], stride: 2)
-    atSixteenth = (1...2).map {
-      JudgeConvolution(scope["residual"][$0], inputs: channels[2], outputs: channels[2])
-    }
+    atSixteenth = (3...4).map { residual($0, channels[2]) }
   }
 
-  /// Maps frames `[N, 3, side, side]` to cells `[N, cells, channels]`, rows of cells from the top.
-  func callAsFunction(_ frames: Tensor) -> Tensor {
-    var x = toEighth(stem(frames.channelsLast()))
-    x = x + atEighth(x)
+  /// Maps frames `[B, 3, F, side, side]` to cells `[B, F, cells, channels]`, rows of cells from the top.
+  func callAsFunction(_ pixels: Tensor) -> Tensor {
+    let (batch, _, frames, height, width) = pixels.shape5
+    // A slow pan moves a frame by less than a cell can tell; its pixels tell.
+    let first = pixels.slice(2, 0..<1)
+    let change = pixels - concatenate([first, pixels.slice(2, 0..<frames - 1)], along: 2)
+    let input = concatenate([pixels, change], along: 1)
+      .permuted(0, 2, 1, 3, 4).reshaped(to: batch * frames, 6, height, width)
+    var x = stem(input.channelsLast())
+    x = x + atQuarter(x)
+    x = toEighth(x)
+    for residual in atEighth { x = x + residual(x) }
     x = toSixteenth(x)
     for residual in atSixteenth { x = x + residual(x) }
-    let (count, channels, height, width) = x.shape4
-    return x.permuted(0, 2, 3, 1).reshaped(to: count, height * width, channels)
+    let (_, channels, rows, columns) = x.shape4
+    return x.permuted(0, 2, 3, 1).reshaped(to: batch, frames, rows * columns, channels)
   }
 }
 
@@ -79,6 +90,6 @@ struct JudgeTimeMixer: Sendable {
       isPicture ? x : concatenate([x.slice(1, 0..<1), x.slice(1, 0..<last)], along: 1)
     let after =
       isPicture ? x : concatenate([x.slice(1, from: 1), x.slice(1, from: last)], along: 1)
-    return norm(mix(concatenate([x, x - before, after - x], along: 3))) + places
+    return norm(mix(concatenate([x, x - before, after - x], along: 3))) + places.cast(to: x.dtype)
   }
 }
