@@ -43,10 +43,10 @@ def main():
                                 "--seed", str(seed), "--output", work / f"{seed}.mp4", "--sheet", sheet, "--overwrite",
                                 "--quiet"], check=True)
             sheets.append(Image.open(sheet).convert("RGB"))
-    join(sheets, 2).save(arguments.picture, quality=88)
+    join(sheets, 2).save(arguments.picture, quality=74)
     if arguments.four:
         chosen = [sheets[int(number) - 1] for number in arguments.four.split(",")]
-        join(chosen, 1).save(arguments.picture.with_name(arguments.picture.name.replace("-24", "")), quality=90)
+        join(chosen, 1).save(arguments.picture.with_name(arguments.picture.name.replace("-24", "")), quality=82)
 
 
 def join(sheets, columns):

@@ -149,7 +149,7 @@ def check_making(studio):
                 "the server's words at the field", 10)
     studio.fill("steps", "8")
     plan = studio.wait(lambda: studio.one("#composer .plan strong"), "the plan")
-    assert "128" in plan.text, plan.text
+    assert "256" in plan.text, plan.text
     studio.make()
     studio.one(".job.is-running", 20)
     studio.wait(lambda: "Step" in studio.one(".job.is-running .job-state").text, "steps", 40)

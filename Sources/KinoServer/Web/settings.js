@@ -4,8 +4,8 @@ import { numberOrText } from "./format.js";
 import { store } from "./store.js";
 
 const sizes = [
-  ["", "Automatic"], ["128x128", "128 \u00d7 128, square"], ["192x128", "192 \u00d7 128, 3:2"],
-  ["128x192", "128 \u00d7 192, 2:3"], ["256x256", "256 \u00d7 256, square"], ["832x480", "832 \u00d7 480, wide"],
+  ["", "Automatic"], ["256x256", "256 \u00d7 256, square"], ["320x192", "320 \u00d7 192, wide"],
+  ["192x320", "192 \u00d7 320, tall"], ["832x480", "832 \u00d7 480, wide"],
   ["480x832", "480 \u00d7 832, tall"], ["1280x720", "1280 \u00d7 720, HD"], ["720x1280", "720 \u00d7 1280, tall HD"],
   ["1920x1080", "1920 \u00d7 1080, full HD"], ["1080x1920", "1080 \u00d7 1920, tall"], ["other", "Other..."],
 ];
