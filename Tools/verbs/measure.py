@@ -125,7 +125,7 @@ def chain(kino, model, work):
     print("|---|---|---|---|---|")
     for seed in (21, 22, 23):
         path = f"{work}/{seed}-0.mp4"
-        run(kino, "world", "--seed", seed, "--seconds", 2, "--size", "128x128", "--output", path)
+        run(kino, "world", "--seed", seed, "--seconds", 2, "--size", "256x256", "--output", path)
         first, last = frames(path), path
         drifts = []
         for step in range(1, 9):
@@ -154,7 +154,7 @@ def seams(kino, model, work):
         ratios = []
         for seed in range(31, 51):
             source, path = f"{work}/{seed}.mp4", f"{work}/{seed}-{len(options)}.mp4"
-            run(kino, "world", "--seed", seed, "--seconds", 2, "--size", "128x128", "--output", source)
+            run(kino, "world", "--seed", seed, "--seconds", 2, "--size", "256x256", "--output", source)
             run(kino, "extend", source, *options, "--seconds", 1, "--steps", 12, "--seed", 1, "--model", model,
                 "--output", path)
             clip, old = frames(path), frames(source)
@@ -236,7 +236,7 @@ def truth(kino, model, work):
     all_figures = {name: [] for name in names}
     for seed in TRUTH_SEEDS:
         path = f"{work}/{seed}.mp4"
-        run(kino, "world", "--seed", seed, "--seconds", 3, "--fps", 12, "--size", "128x128", "--output", path)
+        run(kino, "world", "--seed", seed, "--seconds", 3, "--fps", 12, "--size", "256x256", "--output", path)
         caption = open(f"{work}/{seed}.txt").read().strip()
         clip = frames(path)
         ground = np.median(clip, axis=0)
