@@ -37,7 +37,7 @@ struct Sampling {
   }
 
   /// How far every window's statistics are pulled towards the first one's.
-  private static let hold = 0.5
+  private static let hold = 0.75
 
   /// Samples every window; each takes over what the ones before have finished.
   ///
