@@ -104,7 +104,7 @@ public struct Judge: Sendable {
 
   /// Looks at clips or pictures and hands out each one's logits as plain numbers.
   ///
-  /// - Parameter pixels: As for ``callAsFunction(_:)``.
+  /// - Parameter pixels: As for ``callAsFunction(_:computeType:)``.
   /// - Returns: One reading a clip.
   public func readings(of pixels: Tensor) -> [Reading] {
     let answers = self(pixels)
