@@ -84,10 +84,16 @@ final class KinoProgram: Sendable {
       throw error
     }
     if let interruptAfter {
-      while process.isRunning, !(try Self.text(of: errors).contains(interruptAfter)) {
-        try await Task.sleep(for: .milliseconds(10))
+      // On a thread of its own: those that tasks share may be busy with other tests for seconds.
+      await withCheckedContinuation { done in
+        Thread.detachNewThread {
+          while process.isRunning, (try? Self.text(of: errors).contains(interruptAfter)) != true {
+            Thread.sleep(forTimeInterval: 0.01)
+          }
+          process.interrupt()
+          done.resume()
+        }
       }
-      process.interrupt()
     }
     for await _ in ended.stream {}
     await Self.gate.leave()

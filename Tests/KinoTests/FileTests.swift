@@ -85,7 +85,7 @@ import Testing
     long.frameCount = 67
     long.settings.stepCount = 40
     let studio = try await folder.studio()
-    let task = Task { [long] in
+    let task = Task(executorPreference: OwnQueue()) { [long] in
       for try await event in studio.events(of: long, writingTo: path) {
         if case .step(let step) = event, step.window == 2 {
           withUnsafeCurrentTask { $0?.cancel() }
