@@ -81,10 +81,7 @@ struct JudgeClips {
       if shouldStop() { return false }
       let range = count..<min(target, count + 16)
       let results = onAllCores(range) { [self] in render($0) }
-      for (index, result) in zip(range, results) where isRestored(index) {
-        let large = restoredSide == side ? result.clip : drawn(index, side: restoredSide)
-        try restored.append(restore(large).pixels)
-      }
+      for large in results.compactMap(\.large) { try restored.append(restore(large).pixels) }
       try maps.append(results.flatMap(\.objects))
       try clips.append(results.flatMap(\.clip.pixels))
       attributes += results.map(\.attributes)
@@ -93,22 +90,27 @@ struct JudgeClips {
   }
 
   private func render(_ index: Int) -> (
-    clip: Clip, objects: [UInt8], attributes: SceneAttributes
+    clip: Clip, large: Clip?, objects: [UInt8], attributes: SceneAttributes
   ) {
     let (scene, start, interval) = recipe(of: index)
+    func drawn(_ renderer: SceneRenderer) -> Clip {
+      Clip(
+        renderer.render(
+          scene, frameCount: frames, framesPerSecond: 1 / interval, startTime: start))
+    }
     let renderer = SceneRenderer(width: side, height: side)
     let cells = side / Self.mapCell
     let map = (0..<frames).flatMap {
       renderer.objectMap(scene, time: start + Double($0) * interval, columns: cells, rows: cells)
     }
-    return (drawn(index, side: side), map, SceneAttributes(scene))
-  }
-
-  private func drawn(_ index: Int, side: Int) -> Clip {
-    let (scene, start, interval) = recipe(of: index)
-    return Clip(
-      SceneRenderer(width: side, height: side).render(
-        scene, frameCount: frames, framesPerSecond: 1 / interval, startTime: start))
+    let clip = drawn(renderer)
+    var large: Clip?
+    if isRestored(index) {
+      large =
+        restoredSide == side
+        ? clip : drawn(SceneRenderer(width: restoredSide, height: restoredSide))
+    }
+    return (clip, large, map, SceneAttributes(scene))
   }
 
   /// Reads a clip, or one of its frames, as it was rendered or as it was restored.

@@ -107,12 +107,9 @@ final class JudgeTask: TrainingTask {
     withoutGradient {
       let type = configuration.computeType
       let latents = autoencoder.encode(clip.tensor.moved(to: device), computeType: type).mean
-      let pixels = autoencoder.decode(latents, computeType: type).select(0, 0)
-        .cast(to: .float32).permuted(1, 0, 2, 3).contiguous()
+      let pixels = autoencoder.decode(latents, computeType: type).cast(to: .float32)
       return Clip(
-        tensor: pixels.areaResized(height: settings.side, width: settings.side)
-          .permuted(1, 0, 2, 3),
-        framesPerSecond: clip.framesPerSecond)
+        tensor: judge.fitted(pixels).select(0, 0), framesPerSecond: clip.framesPerSecond)
     }
   }
 
