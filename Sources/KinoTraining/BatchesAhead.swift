@@ -8,8 +8,8 @@ internal import KinoTensor
 ///
 /// `@unchecked Sendable`: what changes is behind the condition.
 final class BatchesAhead<Batch: Sendable>: @unchecked Sendable {
-  /// Steps whose batches are in the making at once.
-  private static var depth: Int { 8 }
+  /// Steps whose batches are in the making at once: enough for a few seconds, in which new scenes are drawn.
+  private static var depth: Int { 24 }
 
   private let last: Int
   private let make: @Sendable (_ step: Int, _ shouldStop: () -> Bool) throws -> Batch?

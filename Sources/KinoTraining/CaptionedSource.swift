@@ -38,7 +38,12 @@ struct CaptionedSource: Sendable {
         return .file(items[index % items.count], part: random.uniform(), isPrior: isPrior)
       }
     }
-    return .scene(.random(seed: UInt64(random.uniform() * 0x1p53), split: .training))
+    func scene() -> Scene {
+      .random(seed: UInt64(random.uniform() * 0x1p53), split: .training)
+    }
+    let first = scene()
+    let isCrowd = first.objects.count > 1 || random.uniform() >= settings.crowding ?? 0
+    return .scene(isCrowd ? first : scene())
   }
 
   private func candidates(
@@ -65,10 +70,12 @@ struct CaptionedSource: Sendable {
     return folders.flatMap { $0.folder.captions }.filter { seen.insert($0).inserted }
   }
 
-  /// Names what the samples that stand for numbers depend on; `nil` for the world alone.
+  /// Names what the samples that stand for numbers depend on; `nil` for the world alone, as it is.
   var contents: String? {
-    if folders.isEmpty { return nil }
-    let parts = ["\(settings.world)", "\(settings.framesPerSecond)"]
+    if folders.isEmpty && settings.crowding == nil { return nil }
+    let parts =
+      ["\(settings.world)", "\(settings.framesPerSecond)"]
+      + [settings.crowding].compactMap { $0.map { "\($0)" } }
     let all = parts + folders.map { "\($0.weight) \($0.folder.contents)" }
     return String(stableHash(all.joined(separator: "\n")), radix: 16)
   }
@@ -101,7 +108,7 @@ struct CaptionedSource: Sendable {
   func truth(
     _ index: Int, of bucket: TrainingConfiguration.Bucket, cell: Int, group: Int
   ) -> [SceneTruth]? {
-    guard case .scene(let scene) = sample(index, of: bucket) else { return nil }
+    guard let scene = scene(index, of: bucket) else { return nil }
     let renderer = SceneRenderer(width: bucket.width, height: bucket.height)
     return stride(from: 0, to: bucket.frames, by: group).map { last in
       let frame = Double(last) - (last == 0 ? 0 : Double(group - 1) / 2)
@@ -117,9 +124,9 @@ struct CaptionedSource: Sendable {
     }
   }
 
-  /// Whether a sample's truth is known.
-  func isScene(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Bool {
-    if case .scene = sample(index, of: bucket) { true } else { false }
+  /// The scene that a sample shows; `nil` for a file.
+  func scene(_ index: Int, of bucket: TrainingConfiguration.Bucket) -> Scene? {
+    if case .scene(let scene) = sample(index, of: bucket) { scene } else { nil }
   }
 
   /// The pixels of samples, made on all cores.

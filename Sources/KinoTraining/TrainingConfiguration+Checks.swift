@@ -38,6 +38,8 @@ extension TrainingConfiguration {
       try require(
         window >= 32 && window % 32 == 0 && window <= min(bucket.width, bucket.height),
         "bucket window must be a multiple of 32, no larger than the bucket, found \(window)")
+      try require(
+        bucket.samples ?? 1 >= 1, "bucket samples must be positive, found \(bucket.samples ?? 1)")
       try require(bucket.captions?.isEmpty != true, "bucket captions must name a length")
     }
     try require(
@@ -49,6 +51,9 @@ extension TrainingConfiguration {
       data.world >= 0 && data.folders.allSatisfy { $0.weight >= 0 }
         && data.world + data.folders.reduce(0) { $0 + $1.weight } > 0,
       "expected data with a positive weight")
+    try require(
+      0...1 ~= data.crowding ?? 0 && (data.crowding == nil || transformer != nil),
+      "data.crowding must be in 0...1, and is for a transformer")
     try require(
       transformer?.lora != nil || data.folders.allSatisfy { $0.prior != true },
       "data.folders: `prior` needs `lora`, beside which the start model is still there to be asked")

@@ -115,6 +115,9 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     /// whole; a multiple of 32. `nil` shows the whole. A quarter of the tokens, most of them of objects,
     /// teaches what things look like at a quarter of the cost.
     public var window: Int?
+    /// For a transformer: different samples of this shape at most; `nil`: as many as its `latents` say. A shape
+    /// that is rarely drawn need not be made as often as the others.
+    public var samples: Int?
   }
 
   /// Where samples come from.
@@ -125,9 +128,12 @@ public struct TrainingConfiguration: Codable, Hashable, Sendable {
     public var folders: [Folder]
     /// The rate at which clips are seen.
     public var framesPerSecond: Double
+    /// The share of a transformer's world scenes with one object that are drawn again, so that more show
+    /// several, in `0...1`; `nil`: none.
+    public var crowding: Double?
 
     enum CodingKeys: String, CodingKey {
-      case world, folders
+      case world, folders, crowding
       case framesPerSecond = "frames_per_second"
     }
 

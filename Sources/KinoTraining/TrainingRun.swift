@@ -121,10 +121,12 @@ final class TrainingRun<Task: TrainingTask> {
     var sums: [String: Double] = [:]
     for index in 0..<parts {
       let part = BatchPart(index: team.rank * parts + index, count: team.size * parts)
+      let asked = Date()
       let made =
         try ahead.map { try $0.batch(step: step, shouldStop: shouldStop) }
         ?? task.batch(step: step, part: part, shouldStop: shouldStop)
       guard let batch = made else { return nil }
+      if ahead != nil { sums["seconds_waiting"] = Date().timeIntervalSince(asked) }
       let share = task.share(of: batch)
       if index == parts - 1 { reducer?.begin() }
       if share == 0 { continue }

@@ -49,7 +49,7 @@ extension TransformerTask {
       (batch.latents, truths) = cut(
         batch.latents, truths, side: side, of: bucket, step: step, from: range.lowerBound)
     }
-    let known = all.count { source.isScene($0.index, of: bucket) }
+    let known = all.count { source.scene($0.index, of: bucket) != nil }
     batch.truth = TruthBatch(truths, knownShare: Double(known) / Double(all.count))
     batch.truthWeight = truthWeight
     return batch
@@ -169,8 +169,9 @@ extension TransformerTask {
   /// Samples that may be drawn from a bucket at a step.
   private func available(_ bucket: TrainingConfiguration.Bucket, at step: Int) -> Int {
     let first = configuration.buckets.filter { $0.name == bucket.name }.map { $0.after ?? 0 }.min()
-    return settings.latents.count(
+    let count = settings.latents.count(
       at: step - (first ?? 0), frames: autoencoder.configuration.latentFrames(bucket.frames))
+    return min(count, bucket.samples ?? count)
   }
 
   /// A bucket's store with at least `count` samples; `nil` if it was stopped before.

@@ -298,6 +298,45 @@ struct TaskTests {
     }
   }
 
+  @Test("a shape that is rarely drawn has no more samples than it asks for")
+  func fewSamples() throws {
+    try withRuns { runs in
+      try runs.exportAutoencoder()
+      let configuration = try runs.transformer("tr", steps: 9, picture: ", samples: 2")
+      let task = try TransformerTask(configuration)
+      for step in 1...24 { _ = try task.batch(step: step, part: .whole) { false } }
+      let folder = configuration.outputFolder
+      let latents = try #require(
+        FileManager.default.contentsOfDirectory(atPath: folder.path).first {
+          $0.hasPrefix("latents-")
+        })
+      func count(_ name: String, frames: Int, columns: Int) throws -> Int {
+        let url = folder.appendingPathComponent("\(latents)/\(name).bf16")
+        return try Data(contentsOf: url).count / (2 * 4 * frames * 2 * columns)
+      }
+      #expect(try count("64x32x1", frames: 1, columns: 4) == 2)
+      #expect(try count("32x32x5", frames: 2, columns: 2) > 2)
+    }
+  }
+
+  @Test("scenes with one object are drawn again as often as is asked, and the others stay")
+  func crowding() throws {
+    let bucket = TrainingConfiguration.Bucket(width: 64, height: 64, frames: 1, batch: 1, weight: 1)
+    func counts(_ crowding: Double?) throws -> [Int] {
+      let source = try CaptionedSource(
+        settings: .init(world: 1, folders: [], framesPerSecond: 12, crowding: crowding),
+        seed: 1, russian: 0)
+      return (0..<400).map { source.scene($0, of: bucket)?.objects.count ?? 0 }
+    }
+    let (plain, all) = (try counts(nil), try counts(1))
+    #expect(zip(plain, all).allSatisfy { $0 == 1 || $0 == $1 })
+    // 55% of scenes have one object, of those drawn twice 30%.
+    let (one, still) = (plain.count { $0 == 1 }, all.count { $0 == 1 })
+    #expect(180...260 ~= one && 85...160 ~= still)
+    let half = try counts(0.5).count { $0 == 1 }
+    #expect(still < half && half < one)
+  }
+
   @Test("tokens that show objects count more, and those without truth all alike")
   func tokenWeights() throws {
     let scene = try Scene(parsing: "a big red cube slides to the left")
