@@ -68,7 +68,9 @@ struct Bench: AsyncParsableCommand {
     if json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys]
-      if let line = try? encoder.encode(result) { print(String(decoding: line, as: UTF8.self)) }
+      if let line = try? encoder.encode(result) {
+        StandardStreams.output(String(decoding: line, as: UTF8.self) + "\n")
+      }
       return
     }
     let size = result.latents.map(String.init).joined(separator: "x")
@@ -78,6 +80,6 @@ struct Bench: AsyncParsableCommand {
     if let gigaflops = result.gigaflops, let share = result.shareOfPeak {
       line += String(format: "  %6.0f GFLOP/s  %3.0f%% of peak", gigaflops, share * 100)
     }
-    print(line + String(format: "  %.2f GB", Double(result.peakBytes) / 1e9))
+    StandardStreams.output(line + String(format: "  %.2f GB\n", Double(result.peakBytes) / 1e9))
   }
 }

@@ -61,21 +61,21 @@ extension Evaluate {
       for (index, studio) in studios.enumerated() {
         reports.append(try await report(evaluation, studio, set, isFirst: index == 0))
       }
-      let names = names(of: studios)
+      let (names, output) = (names(of: studios), ProgressDisplay(display))
       let differences = reports.count == 2 ? try reports[0].difference(to: reports[1]) : nil
       if display.json {
-        reports[0].jsonLines(model: names[0], differences: differences).forEach { print($0) }
+        reports[0].jsonLines(model: names[0], differences: differences).forEach(output.output)
         reports.dropFirst().forEach { report in
-          report.jsonLines(model: names[1]).forEach { print($0) }
+          report.jsonLines(model: names[1]).forEach(output.output)
         }
       } else {
-        print(
+        output.output(
           reports[0].table(
             name: names[0], comparedWith: differences.map { (names[1], reports[1], $0) }))
       }
       if let sheet {
         try reports[0].sheet().write(to: sheet, options)
-        ProgressDisplay(display).wrote(sheet)
+        output.wrote(sheet)
       }
     }
 

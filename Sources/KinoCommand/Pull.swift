@@ -47,7 +47,7 @@ struct Pull: AsyncParsableCommand {
     }
     progress.endProgress()
     let path = parts.count > 1 ? folder.appendingPathComponent(parts[1]).path : folder.path
-    print(display.json ? EventRecord(event: "wrote", path: path).json : path)
+    progress.output(display.json ? EventRecord(event: "wrote", path: path).json : path)
   }
 
   /// Says what will be fetched, and waits for a yes.

@@ -17,8 +17,8 @@ public enum Workload: String, CaseIterable, Codable, Sendable {
   case wanStep = "wan2.1-1.3b-step"
   /// Decoding with the published 2.1 autoencoder's sizes.
   case wanDecode = "wan2.1-1.3b-decode"
-  /// Forward, backward and update of a transformer of 12 blocks of width 256, half as many again as kino-mini's:
-  /// 32 samples of 80 tokens, a token for 2x2 latents.
+  /// Forward, backward and update of a transformer of kino-mini's size, 12 blocks of width 256: 32 samples
+  /// of 80 tokens, a token for 2x2 latents.
   case miniTrainStep = "mini-train-step"
   /// Decoding with the sizes of kino-mini's autoencoder.
   case miniDecode = "mini-decode"

@@ -21,6 +21,7 @@ import Testing
     #expect(attributes == ["shape", "colour", "objects", "ground", "sky"])
     let summary = try #require(lines.first { $0["event"] == "summary" })
     #expect(summary["clips"] == "2")
+    #expect(lines.last?["event"] == "wrote")
     #expect(try kino.files.contains("sheet.png"))
   }
 
