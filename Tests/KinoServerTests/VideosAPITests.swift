@@ -8,6 +8,24 @@ import Testing
 @testable import KinoServer
 
 @Suite struct VideosAPITests {
+  @Test func `A video that has just ended is at 100 percent, whatever was last said of its steps`()
+    throws
+  {
+    func shown(_ status: JobStatus) throws -> [String: Any] {
+      let job = Job(
+        id: "video_1", owner: "me", position: 1, status: status, createdAt: 1,
+        composition: .generate("a red ball"), settings: SamplingSettings(), model: "m",
+        format: "mp4", size: "64x64", seconds: 1, progress: status == .completed ? 100 : 0)
+      let last = EventHub.Progress(percent: 99, step: 2, steps: 2, secondsLeft: 0.4)
+      let text = try JSONEncoder().encode(VideoObject(job: job, progress: last))
+      return try #require(JSONSerialization.jsonObject(with: text) as? [String: Any])
+    }
+    #expect(try shown(.completed)["progress"] as? Int == 100)
+    let details = try #require(try shown(.completed)["kino"] as? [String: Any])
+    #expect(details["seconds_left"] == nil && details["step"] == nil)
+    #expect(try shown(.running)["progress"] as? Int == 99)
+  }
+
   @Test func `A video is made from words, and all that the API says of it is there`() async throws {
     let server = try await TestServer()
     let created = try await server.send(.POST, "/v1/videos", json: quick)

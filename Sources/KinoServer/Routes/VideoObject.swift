@@ -4,7 +4,15 @@ import Kino
 /// A job as the Videos API shows it: its thirteen keys, and what Kino adds under `kino`.
 struct VideoObject: Encodable {
   let job: Job
-  let progress: EventHub.Progress?
+  private let progress: EventHub.Progress?
+
+  /// - Parameters:
+  ///   - job: The job.
+  ///   - progress: How far it is, which counts only while it runs: it is forgotten a moment after the end.
+  init(job: Job, progress: EventHub.Progress?) {
+    self.job = job
+    self.progress = job.status == .running ? progress : nil
+  }
 
   enum CodingKeys: String, CodingKey {
     case id, object, model, status, progress, prompt, size, seconds, error, quality, kino
