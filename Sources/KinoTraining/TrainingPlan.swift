@@ -56,8 +56,8 @@ public struct TrainingPlan: Codable, Hashable, Sendable {
       }
       tokensPerStep = max(tokensPerStep, cost.tokens)
       secondsPerStep += cost.seconds * steps / Double(configuration.steps)
-      let all = settings.latents.count(at: configuration.steps, frames: cost.latentFrames)
-      let samples = min(all, bucket.samples ?? all)
+      let samples = settings.latents.count(
+        at: configuration.steps, frames: cost.latentFrames, atMost: bucket.samples)
       encodingSeconds += cost.secondsPerSample * Double(samples)
       diskBytes += samples * cost.bytesPerSample
     }

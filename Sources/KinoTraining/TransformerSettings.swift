@@ -112,9 +112,10 @@ extension TrainingConfiguration {
       }
 
       /// Samples of `frames` latent frames that a store must hold, at least one, `step` steps after its
-      /// first: a function of the step, so that resuming is exact.
-      func count(at step: Int, frames: Int) -> Int {
-        max(1, min(limit, initial + Int(Double(step) * perStep)) / frames)
+      /// first and `most` at most: a function of the step, so that resuming is exact.
+      func count(at step: Int, frames: Int, atMost most: Int? = nil) -> Int {
+        let count = max(1, min(limit, initial + Int(Double(step) * perStep)) / frames)
+        return min(count, most ?? count)
       }
     }
 

@@ -169,9 +169,9 @@ extension TransformerTask {
   /// Samples that may be drawn from a bucket at a step.
   private func available(_ bucket: TrainingConfiguration.Bucket, at step: Int) -> Int {
     let first = configuration.buckets.filter { $0.name == bucket.name }.map { $0.after ?? 0 }.min()
-    let count = settings.latents.count(
-      at: step - (first ?? 0), frames: autoencoder.configuration.latentFrames(bucket.frames))
-    return min(count, bucket.samples ?? count)
+    return settings.latents.count(
+      at: step - (first ?? 0), frames: autoencoder.configuration.latentFrames(bucket.frames),
+      atMost: bucket.samples)
   }
 
   /// A bucket's store with at least `count` samples; `nil` if it was stopped before.
