@@ -101,12 +101,10 @@ public struct AutoencoderEvaluation {
     score: Score, shown: [Comparison]
   ) {
     let clips = (0..<set.count).lazy.map { index in
-      let clip = SceneRenderer(width: set.size.width, height: set.size.height).render(
-        .random(seed: UInt64(600_000 + index), split: .heldOut), frameCount: set.frames,
-        framesPerSecond: set.framesPerSecond)
-      return Clip(
-        width: clip.width, height: clip.height, framesPerSecond: clip.framesPerSecond,
-        pixels: clip.pixels)
+      Clip(
+        SceneRenderer(width: set.size.width, height: set.size.height).render(
+          .random(seed: UInt64(600_000 + index), split: .heldOut), frameCount: set.frames,
+          framesPerSecond: set.framesPerSecond))
     }
     var name = "world, \(set.size), \(set.frames) frames"
     if set.framesPerSecond != 12 { name += " at \(set.framesPerSecond) a second" }
@@ -171,9 +169,15 @@ public struct AutoencoderEvaluation {
   /// A clip after encoding to the latents' means and decoding.
   public func restored(_ clip: Clip) -> Clip {
     withoutGradient {
-      let latents = autoencoder.encode(clip.tensor, computeType: computeType).mean
-      let pixels = autoencoder.decode(latents, computeType: computeType)
-      return Clip(tensor: pixels.select(0, 0), framesPerSecond: clip.framesPerSecond)
+      ClipCodec(autoencoder, computeType: computeType, device: .cpu).restored(clip)
     }
+  }
+}
+
+extension Clip {
+  init(_ rendered: RenderedClip) {
+    self.init(
+      width: rendered.width, height: rendered.height, framesPerSecond: rendered.framesPerSecond,
+      pixels: rendered.pixels)
   }
 }

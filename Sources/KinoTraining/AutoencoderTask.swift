@@ -161,11 +161,8 @@ struct AutoencoderTask: TrainingTask {
     }
   }
 
-  private func restored(_ clip: Clip, _ autoencoder: VideoAutoencoder) -> Clip {
-    let latents = autoencoder.encode(clip.tensor.moved(to: device), computeType: computeType).mean
-    return Clip(
-      tensor: autoencoder.decode(latents, computeType: computeType).select(0, 0),
-      framesPerSecond: framesPerSecond)
+  private func codec(_ autoencoder: VideoAutoencoder) -> ClipCodec {
+    ClipCodec(autoencoder, computeType: computeType, device: device)
   }
 
   func heldOut(averages: [(key: String, value: Tensor)]) throws -> [String: Double] {
@@ -174,7 +171,7 @@ struct AutoencoderTask: TrainingTask {
       pairs.reduce(0) { $0 + ClipComparison($1.clip, $1.restored).psnr } / Double(pairs.count)
     }
     func pairs(frames: Int) -> [(clip: Clip, restored: Clip)] {
-      unseen(frames: frames).map { ($0, restored($0, autoencoder)) }
+      unseen(frames: frames).map { ($0, codec(autoencoder).restored($0)) }
     }
     let clips = pairs(frames: 9)
     var figures = [
@@ -195,7 +192,7 @@ struct AutoencoderTask: TrainingTask {
     let clips = unseen(frames: 9)
     var page = Frame(width: side * 6, height: side * clips.count, color: .black)
     for (row, clip) in clips.enumerated() {
-      let result = restored(clip, autoencoder)
+      let result = codec(autoencoder).restored(clip)
       for (column, frame) in [0, 4, 8].enumerated() {
         page.draw(clip[frame], x: 2 * side * column, y: side * row)
         page.draw(result[frame], x: 2 * side * column + side, y: side * row)
@@ -234,7 +231,7 @@ struct AutoencoderTask: TrainingTask {
           .random(seed: UInt64(800_000 + index)), frameCount: 9, framesPerSecond: rate))
     }
     let latents = clips.map { clip -> Tensor in
-      let mean = autoencoder.encode(clip.tensor.moved(to: device), computeType: computeType).mean
+      let mean = codec(autoencoder).means(of: clip.tensor)
       return mean.permuted(1, 0, 2, 3, 4).reshaped(to: mean.size(1), -1)
     }
     let all = concatenate(latents, along: 1)  // [Z, samples]

@@ -56,12 +56,6 @@ struct CaptionedNetworks {
     return (canvases.errors(velocity: velocity, target: target, weights: weights), tokens)
   }
 
-  /// The transformer's patch.
-  var patch: LatentShape.Patch {
-    let sizes = transformer.configuration.patchSize
-    return LatentShape.Patch(frames: sizes[0], height: sizes[1], width: sizes[2])
-  }
-
   private func predicted(
     _ noisy: Tensor, _ timesteps: Timesteps, _ text: TextContext, tokensAfter count: Int?
   ) -> (Tensor, Tensor?) {

@@ -23,7 +23,7 @@ final class JudgeTask: TrainingTask {
   private let settings: TrainingConfiguration.JudgeSettings
   private let judge: Judge
   private let device: Device
-  private let autoencoder: VideoAutoencoder
+  private let codec: ClipCodec
   private var clips: JudgeClips
   private var unseen: JudgeClips
 
@@ -42,9 +42,10 @@ final class JudgeTask: TrainingTask {
     let shape = try ConfigurationFile.read(
       VideoAutoencoder.Configuration.self, at: folder.appendingPathComponent("config.json"))
     let computeType = configuration.computeType
-    autoencoder = try WeightSet(inFolder: folder).load(computeType: computeType, device: device) {
-      VideoAutoencoder($0, configuration: shape)
-    }
+    let autoencoder = try WeightSet(inFolder: folder).load(
+      computeType: computeType, device: device
+    ) { VideoAutoencoder($0, configuration: shape) }
+    codec = ClipCodec(autoencoder, computeType: computeType, device: device)
     // As many latents as an autoencoder of 16x16 pixels would make of the judge's own pictures.
     let restoredSide = settings.side * max(1, shape.spatialScale / Judge.Configuration.cellSide)
     let output = configuration.outputFolder
@@ -105,9 +106,7 @@ final class JudgeTask: TrainingTask {
 
   private func restored(_ clip: Clip) -> Clip {
     withoutGradient {
-      let type = configuration.computeType
-      let latents = autoencoder.encode(clip.tensor.moved(to: device), computeType: type).mean
-      let pixels = autoencoder.decode(latents, computeType: type).cast(to: .float32)
+      let pixels = codec.restoredPixels(clip).cast(to: .float32)
       return Clip(
         tensor: judge.fitted(pixels).select(0, 0), framesPerSecond: clip.framesPerSecond)
     }

@@ -102,18 +102,16 @@ extension TransformerTask {
   func trial(
     _ bucket: TrainingConfiguration.Bucket, update: () throws -> Void
   ) throws -> TrialCost {
-    let (model, clock) = (autoencoder.configuration, ContinuousClock())
-    let shape = [
-      model.latentChannels, model.latentFrames(bucket.frames),
-      (bucket.window ?? bucket.height) / model.spatialScale,
-      (bucket.window ?? bucket.width) / model.spatialScale,
-    ]
+    let clock = ContinuousClock()
+    let shape = try geometry.shape(
+      frames: bucket.frames, height: bucket.window ?? bucket.height,
+      width: bucket.window ?? bucket.width)
+    let whole = try geometry.shape(
+      frames: bucket.frames, height: bucket.height, width: bucket.width)
     var cost = TrialCost()
-    let patch = networks.transformer.configuration.patchVolume
-    cost.tokens = bucket.batch * shape.dropFirst().reduce(1, *) / patch
-    cost.latentFrames = shape[1]
-    let whole = bucket.height * bucket.width / (model.spatialScale * model.spatialScale)
-    cost.bytesPerSample = 2 * shape[0] * shape[1] * whole
+    cost.tokens = bucket.batch * shape.tokenCount
+    cost.latentFrames = shape.frames
+    cost.bytesPerSample = 2 * whole.axes.reduce(1, *)
     var random = RandomSource(seed: 1)
     func seconds(_ work: () throws -> Void) rethrows -> Double {
       try clock.measure(work).inSeconds
@@ -126,7 +124,7 @@ extension TransformerTask {
         var batch = Batch(
           captions: range.map { source.caption($0, of: bucket, seed: UInt64($0)) }, range: range,
           total: bucket.batch)
-        batch.latents = random.normal([range.count] + shape)
+        batch.latents = random.normal([range.count] + shape.axes)
         try loss(batch, random: &random).loss.backward()
       }
       try update()
@@ -136,9 +134,7 @@ extension TransformerTask {
     cost.seconds = try seconds(step)
     let sample = try seconds {
       let pixels = try source.pixels(0..<1, of: bucket).pixels(on: device)
-      _ = withoutGradient {
-        autoencoder.encode(pixels, computeType: computeType).mean.moved(to: .cpu).floats()
-      }
+      _ = withoutGradient { codec.latents(of: pixels).moved(to: .cpu).floats() }
     }
     cost.secondsPerSample = sample
     return cost

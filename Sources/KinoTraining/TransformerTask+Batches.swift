@@ -122,8 +122,8 @@ extension TransformerTask {
     _ latents: Tensor, _ truths: [[SceneTruth]?], side: Int,
     of bucket: TrainingConfiguration.Bucket, step: Int, from first: Int
   ) -> (Tensor, [[SceneTruth]?]) {
-    let patch = networks.patch.height
-    let cell = autoencoder.configuration.spatialScale * patch
+    let patch = geometry.patch.height
+    let cell = geometry.spatialScale * patch
     var random = RandomSource(
       seed: configuration.seed ^ stableHash("window"),
       drawCount: UInt64(step) << 20 + UInt64(first) * (1 + TokenWindow.drawCount))
@@ -147,13 +147,12 @@ extension TransformerTask {
   /// What the renderer knows of samples' tokens, by latent frame.
   private func truths(of indices: [Int], _ bucket: TrainingConfiguration.Bucket) -> [[SceneTruth]?]
   {
-    let (model, patch) = (autoencoder.configuration, networks.transformer.configuration.patchSize)
     let kept = truths.withLock { all in indices.map { all[bucket.name]?[$0] } }
-    let truths = onAllCores(indices.indices) { [source] index in
+    let truths = onAllCores(indices.indices) { [source, geometry] index in
       kept[index]
         ?? source.truth(
-          indices[index], of: bucket, cell: model.spatialScale * patch[1],
-          group: model.temporalScale * patch[0])
+          indices[index], of: bucket, cell: geometry.spatialScale * geometry.patch.height,
+          group: geometry.temporalScale * geometry.patch.frames)
     }
     // A graphics processor asks for them a thousand times a second, and has a large machine around it.
     if device != .cpu {
@@ -170,7 +169,7 @@ extension TransformerTask {
   private func available(_ bucket: TrainingConfiguration.Bucket, at step: Int) -> Int {
     let first = configuration.buckets.filter { $0.name == bucket.name }.map { $0.after ?? 0 }.min()
     return settings.latents.count(
-      at: step - (first ?? 0), frames: autoencoder.configuration.latentFrames(bucket.frames),
+      at: step - (first ?? 0), frames: geometry.latentFrames(bucket.frames),
       atMost: bucket.samples)
   }
 
@@ -202,8 +201,7 @@ extension TransformerTask {
       if !own.isEmpty {
         let pixels = try source.pixels(own, of: bucket).pixels(on: device)
         latents = withoutGradient {
-          autoencoder.normalized(autoencoder.encode(pixels, computeType: computeType).mean)
-            .moved(to: .cpu)
+          codec.latents(of: pixels).moved(to: .cpu)
         }
       }
       try append(latents, to: &store, until: end, atOnce: group)
@@ -227,18 +225,14 @@ extension TransformerTask {
   }
 
   private func openStore(_ bucket: TrainingConfiguration.Bucket) throws -> LatentStore {
-    let shape = autoencoder.configuration
     // The seed and the folders' contents decide which sample a number stands for, the encoder what its
     // latents are.
     let folder = configuration.outputFolder.appendingPathComponent(
       (["latents", encoderHash.short, "\(configuration.seed)"]
         + [source.contents].compactMap(\.self))
         .joined(separator: "-"))
-    return try LatentStore(
-      folder: folder, name: bucket.name,
-      shape: [
-        shape.latentChannels, shape.latentFrames(bucket.frames), bucket.height / shape.spatialScale,
-        bucket.width / shape.spatialScale,
-      ])
+    let shape = try geometry.shape(
+      frames: bucket.frames, height: bucket.height, width: bucket.width)
+    return try LatentStore(folder: folder, name: bucket.name, shape: shape.axes)
   }
 }

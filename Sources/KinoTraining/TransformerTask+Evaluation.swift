@@ -51,17 +51,13 @@ extension TransformerTask {
         $0, frameCount: bucket.frames, framesPerSecond: configuration.data.framesPerSecond)
     }
     let latents = concatenate(
-      clips.map {
-        autoencoder.normalized(
-          autoencoder.encode(Clip($0).tensor.moved(to: device), computeType: computeType).mean)
-      },
-      along: 0)
+      clips.map { codec.latents(of: Clip($0).tensor) }, along: 0)
     let captions = scenes.map { CaptionGrammar().caption(for: $0, length: .sentence, seed: 1) }
     var noise = RandomSource(seed: 1)
     let sigmas = scenes.indices.map { (Double($0) + 0.5) / 16 }
     let known = [[Bool]](
       repeating: Array(repeating: false, count: latents.size(2)), count: scenes.count)
-    let canvases = try CanvasBatch(latents, known: known, sigmas: sigmas, patch: networks.patch)
+    let canvases = try CanvasBatch(latents, known: known, sigmas: sigmas, patch: geometry.patch)
     let (errors, _) = try networks.errors(
       canvases, noise: noise.normal(latents.shape).moved(to: device), captions: captions)
     return ["held_out_loss": errors.mean().item()]
@@ -99,12 +95,8 @@ extension TransformerTask {
     _ prompt: String, _ bucket: TrainingConfiguration.Bucket, seed: UInt64,
     _ networks: CaptionedNetworks
   ) throws -> Clip {
-    let model = autoencoder.configuration
     let canvas = try Canvas.free(
-      LatentShape(
-        channels: model.latentChannels, frames: model.latentFrames(bucket.frames),
-        height: bucket.height / model.spatialScale, width: bucket.width / model.spatialScale,
-        patch: networks.patch))
+      geometry.shape(frames: bucket.frames, height: bucket.height, width: bucket.width))
     let schedule = try FlowMatchingSchedule(
       stepCount: 14, shift: settings.shift.shift(tokens: canvas.shape.tokenCount), spacing: .uniPC)
     let denoiser = TextGuidedDenoiser(
@@ -114,8 +106,7 @@ extension TransformerTask {
     let latents = try UniPCSampler().sample(
       canvas, noise: canvas.noise(seed: seed).moved(to: device), schedule: schedule,
       denoise: denoiser.denoise(canvas))
-    let pixels = autoencoder.decode(
-      autoencoder.denormalized(latents.expandingDimension(at: 0)), computeType: computeType)
+    let pixels = codec.pixels(of: latents.expandingDimension(at: 0))
     return Clip(tensor: pixels.select(0, 0), framesPerSecond: configuration.data.framesPerSecond)
   }
 
@@ -154,12 +145,8 @@ extension TransformerTask {
           SceneRenderer(width: 96, height: 96).render(
             .random(seed: UInt64(810_000 + index)), frameCount: 9,
             framesPerSecond: configuration.data.framesPerSecond)
-        ).tensor.moved(to: device)
-        let latents = autoencoder.encode(pixels, computeType: computeType).mean
-        return (
-          autoencoder.normalized(latents).select(0, 0).moved(to: .cpu),
-          pixels.select(0, 0).moved(to: .cpu)
-        )
+        ).tensor
+        return (codec.latents(of: pixels).select(0, 0).moved(to: .cpu), pixels.select(0, 0))
       })
   }
 }

@@ -41,7 +41,8 @@ final class TransformerTask: TrainingTask, @unchecked Sendable {
   let computeType: DType
   let device: Device
   let source: CaptionedSource
-  let autoencoder: VideoAutoencoder
+  let codec: ClipCodec
+  let geometry: LatentGeometry
   let autoencoderFolder: URL
   let encoderHash: WeightsHash
   let tokens: CaptionTokens
@@ -87,13 +88,16 @@ final class TransformerTask: TrainingTask, @unchecked Sendable {
       fileURLWithPath: settings.autoencoder.expandingTilde)
     let restorer = try AutoencoderFiles(autoencoderFolder, of: start)
     encoderHash = try restorer.encoderHash()
-    autoencoder = try restorer.load(computeType, device)
+    let autoencoder = try restorer.load(computeType, device)
+    codec = ClipCodec(autoencoder, computeType: computeType, device: device)
     tokens = CaptionTokens(
       tokenizer: try team.inTurn { try Self.tokenizer(configuration, settings, start) })
     let parts = try Self.parts(
       configuration, settings, start, tokens: tokens, device: device,
       channels: autoencoder.configuration.latentChannels)
     (networks, learner, textConfiguration) = (parts.networks, parts.learner, parts.text)
+    geometry = LatentGeometry(
+      autoencoder.configuration, networks.transformer.configuration)
     let truth = ParameterRegistry(seed: configuration.seed + 2, device: device)
     truthHead = TruthHead(truth.root, width: networks.transformer.configuration.width)
     parameters =
@@ -247,7 +251,7 @@ final class TransformerTask: TrainingTask, @unchecked Sendable {
       .slice(0, batch.range).moved(to: device)
     let canvases = try CanvasBatch(
       batch.latents.moved(to: device), known: Array(patterns), sigmas: Array(sigmas),
-      patch: networks.patch)
+      patch: geometry.patch)
     let (errors, middle) = try networks.errors(
       canvases, noise: noise, captions: batch.captions, kept: batch.kept,
       weights: batch.truth?.weights(object: settings.objectWeight, motion: settings.motionWeight),

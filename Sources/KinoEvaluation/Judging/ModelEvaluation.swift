@@ -83,12 +83,10 @@ public struct ModelEvaluation: Sendable {
     func rounded(_ side: Int) -> Int {
       (side + model.sizeMultiple - 1) / model.sizeMultiple * model.sizeMultiple
     }
-    let rendered = SceneRenderer(width: rounded(clip.width), height: rounded(clip.height)).render(
-      scene, frameCount: (clip.frameCount - 1) / 4 * 4 + 1, framesPerSecond: clip.framesPerSecond,
-      threads: ProcessInfo.processInfo.activeProcessorCount)
     return Clip(
-      width: rendered.width, height: rendered.height, framesPerSecond: rendered.framesPerSecond,
-      pixels: rendered.pixels)
+      SceneRenderer(width: rounded(clip.width), height: rounded(clip.height)).render(
+        scene, frameCount: (clip.frameCount - 1) / 4 * 4 + 1, framesPerSecond: clip.framesPerSecond,
+        threads: ProcessInfo.processInfo.activeProcessorCount))
   }
 
   private static func highlights(of clip: Clip) -> Clip {

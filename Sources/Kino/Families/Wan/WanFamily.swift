@@ -69,13 +69,7 @@ package struct WanFamily: ModelFamily {
     try requireFit(second?.0)
   }
 
-  package var geometry: LatentGeometry {
-    let patch = transformer.patchSize
-    return LatentGeometry(
-      channels: autoencoder.latentChannels, temporalScale: autoencoder.temporalScale,
-      spatialScale: autoencoder.spatialScale,
-      patch: LatentShape.Patch(frames: patch[0], height: patch[1], width: patch[2]))
-  }
+  package var geometry: LatentGeometry { LatentGeometry(autoencoder, transformer) }
 
   package var textLength: Int { Self.textLength }
 
