@@ -183,7 +183,8 @@ let package = Package(
     .testTarget(
       name: "KinoTests",
       dependencies: [
-        "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion", "KinoTestSupport",
+        "KinoSystem", "Kino", "KinoTensor", "KinoWeights", "KinoModels", "KinoDiffusion",
+        "KinoTestSupport",
       ]),
     .testTarget(
       name: "KinoTrainingTests",

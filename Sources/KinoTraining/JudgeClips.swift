@@ -1,6 +1,7 @@
 internal import Foundation
 internal import Kino
 internal import KinoMedia
+internal import KinoSystem
 internal import KinoTensor
 internal import KinoWorld
 

@@ -1,5 +1,6 @@
 internal import Kino
 internal import KinoMedia
+internal import KinoSystem
 internal import KinoTensor
 
 /// Pixels of a batch on their way from the threads that make them.

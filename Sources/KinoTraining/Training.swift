@@ -1,13 +1,14 @@
 public import Foundation
 public import Kino
+internal import KinoSystem
 public import KinoTensor
 internal import KinoWeights
 
 /// Trains on a thread of its own, for programs that do other things meanwhile.
 ///
-/// All tensor work stays on that thread; see `ModelThread`.
+/// All tensor work stays on that thread; see `DedicatedThread`.
 public actor Training {
-  private let thread = ModelThread(name: "kino.training")
+  private let thread = DedicatedThread(name: "kino.training")
   private let configuration: TrainingConfiguration
   private let threadCount: Int?
   private let place: ProcessGroup.Place?

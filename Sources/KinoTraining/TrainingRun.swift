@@ -1,5 +1,6 @@
 internal import Foundation
 internal import KinoNN
+internal import KinoSystem
 internal import KinoTensor
 
 /// Runs a task to its last step, with checkpoints, logs and samples.
@@ -51,7 +52,7 @@ final class TrainingRun<Task: TrainingTask> {
   /// - Returns: Whether the last step was reached.
   @discardableResult
   func run(shouldStop: () -> Bool = { false }) throws -> Bool {
-    let lock = team.isFirst ? try RunLock(folder: folder) : nil
+    let lock = team.isFirst ? try FileLock.ofRun(in: folder) : nil
     if team.size == 1 && configuration.accumulate ?? 1 == 1 {
       ahead = task.batchesAhead.map { BatchesAhead(last: configuration.steps, make: $0) }
     }

@@ -3,6 +3,7 @@ internal import Kino
 internal import KinoDiffusion
 internal import KinoModels
 internal import KinoNN
+internal import KinoSystem
 internal import KinoTensor
 internal import KinoWeights
 internal import KinoWorld

@@ -1,6 +1,7 @@
 import Foundation
 import KinoDiffusion
 import KinoModels
+import KinoSystem
 import KinoTensor
 import KinoTestSupport
 import KinoWeights
@@ -132,7 +133,7 @@ extension ModelActor {
 }
 
 private actor ThreadTeller {
-  private let executor = ModelThread(name: "test")
+  private let executor = DedicatedThread(name: "test")
   nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
   var thread: ObjectIdentifier { ObjectIdentifier(Thread.current) }
 }

@@ -117,7 +117,7 @@ import Testing
     let folder = try TinyFolder(form: .image)
     let picture = try source(folder, "a.png", frames: 1)
     var composition = Composition.animate(picture, "a red ball", seconds: 5)
-    try composition.updateShots { $0.prompts.append(TimedPrompt("a blue cube", start: 2.5)) }
+    composition.updateShots { $0.prompts.append(TimedPrompt("a blue cube", start: 2.5)) }
     let model = try Model(at: folder.model)
     let shots = try composition.resolved(for: model, request().settings).shots
     #expect(shots.map(\.frameCount) == [17, 16, 7] && shots.map(\.firstDraw) == [0, 4, 8])

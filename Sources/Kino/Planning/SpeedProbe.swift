@@ -1,10 +1,11 @@
+internal import KinoSystem
 internal import KinoTensor
 
 /// Measures once what this machine can multiply, for plans of models that have not run here yet.
 ///
 /// On a thread of its own: a plan must not wait for the clip that the model is making.
 actor SpeedProbe {
-  private let thread = ModelThread(name: "kino.probe")
+  private let thread = DedicatedThread(name: "kino.probe")
   private let device: Device
   private let threadCount: Int?
   private var rates: [Precision: Double] = [:]

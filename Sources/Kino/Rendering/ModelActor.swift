@@ -1,12 +1,13 @@
 import Foundation
 internal import KinoDiffusion
 internal import KinoModels
+internal import KinoSystem
 internal import KinoTensor
 internal import KinoWeights
 
 /// Owns the networks; everything that computes with tensors runs here, on the model's own thread.
 actor ModelActor {
-  private let thread: ModelThread
+  private let thread: DedicatedThread
   let model: Model
   let device: Device
   private let threadCount: Int?
@@ -15,7 +16,7 @@ actor ModelActor {
   nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
   init(_ model: Model, device: Device, threadCount: Int?) {
-    thread = ModelThread(name: "kino.model")
+    thread = DedicatedThread(name: "kino.model")
     self.model = model
     self.device = device
     self.threadCount = threadCount

@@ -3,13 +3,14 @@ internal import Kino
 public import KinoMedia
 internal import KinoModels
 internal import KinoNN
+internal import KinoSystem
 internal import KinoTensor
 internal import KinoWeights
 public import KinoWorld
 
-/// A judge that looks at clips, on a thread of its own; see `ModelThread`.
+/// A judge that looks at clips, on a thread of its own; see `DedicatedThread`.
 public actor ClipJudge {
-  private let thread = ModelThread(name: "kino.judge")
+  private let thread = DedicatedThread(name: "kino.judge")
   private let judge: Judge
   private var autoencoders: [URL: VideoAutoencoder] = [:]
 

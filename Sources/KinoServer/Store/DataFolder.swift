@@ -1,17 +1,10 @@
 import Foundation
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
+import KinoSystem
 
 /// The folder of a server: its database, results and uploads. Open in one server at a time.
 final class DataFolder: Sendable {
   let url: URL
-  private let descriptor: Int32
+  private let lock: FileLock
 
   /// Makes the folder if need be, and takes it.
   ///
@@ -32,18 +25,20 @@ final class DataFolder: Sendable {
         "The folder \(url.path) can't be made: \(error.localizedDescription) Choose another with --data."
       )
     }
-    descriptor = open(url.appendingPathComponent("lock").path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      throw ServerError(
-        .folderUnusable,
-        """
-        The folder \(url.path) is \(descriptor < 0 ? "not writable" : "in use by another server"); \
-        choose another with --data.
-        """)
+    func unusable(_ reason: String) -> ServerError {
+      ServerError(
+        .folderUnusable, "The folder \(url.path) is \(reason); choose another with --data.")
+    }
+    do {
+      guard
+        let lock = try FileLock.taken(
+          at: url.appendingPathComponent("lock").path, permissions: 0o600)
+      else { throw unusable("in use by another server") }
+      self.lock = lock
+    } catch is FileError {
+      throw unusable("not writable")
     }
   }
-
-  deinit { close(descriptor) }
 
   var database: URL { url.appendingPathComponent("server.sqlite") }
   var videos: URL { url.appendingPathComponent("videos") }

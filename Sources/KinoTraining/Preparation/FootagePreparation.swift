@@ -61,7 +61,7 @@ public struct FootagePreparation: Sendable {
     let scan = try FootageScan(folder: folder, excluding: output)
     try TrainingError.makeFolder(output)
     try PreparationJournal.requireOwn(output)
-    let lock = try RunLock(folder: output)
+    let lock = try FileLock.ofRun(in: output)
     defer { withExtendedLifetime(lock) {} }
     removeUnfinished()
     var journal = try PreparationJournal(output: output, of: folder, settings)

@@ -8,7 +8,7 @@ internal import Synchronization
 ///   - work: Called once for each number, on several threads at a time.
 /// - Returns: A result for each number.
 /// - Throws: The error of the lowest number whose work failed.
-func onAllCores<Output: Sendable, Failure: Error>(
+package func onAllCores<Output: Sendable, Failure: Error>(
   _ range: Range<Int>, _ work: @Sendable (_ number: Int) throws(Failure) -> Output
 ) throws(Failure) -> [Output] {
   let made = Mutex<[Int: Result<Output, Failure>]>([:])

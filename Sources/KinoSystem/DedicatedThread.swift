@@ -5,7 +5,7 @@ import Foundation
 /// OpenMP keeps a pool of workers, and a thread count, for every thread that calls it. On Swift's
 /// shared pool, tensor work would wander over its threads, leave a pool of workers behind on each,
 /// and ignore the thread count set on another. So all tensor work of a model stays on this thread.
-package final class ModelThread: SerialExecutor {
+package final class DedicatedThread: SerialExecutor {
   private let queue = JobQueue()
 
   /// Starts the thread, which ends when this object goes away and its jobs are done.
