@@ -7,16 +7,19 @@ extension Canvas {
   ///   - range: Latent frames of the canvas, in whole patches.
   ///   - finished: Clean latents `[C, 1, H, W]` by the canvas's frame; those outside the range are not
   ///     looked at. A token is known if all of its frames are finished.
+  ///   - level: The noise level of tokens that are known so, in 0...1: 0 shows them exactly.
   /// - Returns: A canvas of the range's frames; prompts keep their indices.
   /// - Throws: ``DiffusionError`` if the range or the finished latents do not fit.
   public func window(
-    _ range: Range<Int>, finished: [Int: Tensor] = [:]
+    _ range: Range<Int>, finished: [Int: Tensor] = [:], at level: Double = 0
   ) throws(DiffusionError) -> Canvas {
     let step = shape.patch.frames
     try DiffusionError.require(
       range.lowerBound >= 0 && range.upperBound <= shape.frames && !range.isEmpty
         && range.lowerBound % step == 0 && range.count % step == 0, .range,
       "expected a window in whole patches of \(shape.frames) latent frames, found \(range)")
+    try DiffusionError.require(
+      (0...1).contains(level), .range, "expected a noise level in 0...1, found \(level)")
     let expected = [shape.channels, 1, shape.height, shape.width]
     for (frame, latents) in finished where range.contains(frame) {
       try DiffusionError.require(
@@ -28,7 +31,7 @@ extension Canvas {
       let isKnown = (start..<start + step).allSatisfy { finished[$0] != nil }
       let first = start / step * shape.tokensPerFrame
       return isKnown
-        ? Array(repeating: 0, count: shape.tokensPerFrame)
+        ? Array(repeating: level, count: shape.tokensPerFrame)
         : Array(tokenLevels[first..<first + shape.tokensPerFrame])
     }
     return try Canvas(

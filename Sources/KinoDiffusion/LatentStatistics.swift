@@ -1,51 +1,79 @@
 internal import Foundation
 public import KinoTensor
 
-/// What latents are like as a whole: the middle and the spread of every channel, which small things in the
-/// picture hardly change.
+/// What latents are like as a whole: the middle, the spread and the grain of every channel, which a few objects in
+/// the picture hardly change.
 ///
-/// Windows that go on from each other drift: each is a little stronger in colour and contrast than what it
-/// knows. Pulling every window towards the first one's statistics keeps the sum of it small.
+/// Windows that go on from each other drift: each is a little stronger in colour, contrast and small detail than
+/// what it knows. Pulling every window towards the first one's statistics keeps the sum of it small.
 public struct LatentStatistics: Sendable, Hashable {
   /// The median of every channel.
   public let medians: [Float]
   /// Half of what lies between the ranks of 16% and 84%, by channel: the deviation, where values are normal.
   public let spreads: [Float]
+  /// The median distance of a latent from the mean of itself and its four neighbours in the picture, by channel: how
+  /// much there is of small detail.
+  public let grains: [Float]
 
   /// Measures latents `[C, F, H, W]`.
   public init(_ latents: Tensor) {
-    let channels = latents.size(0)
-    let values = latents.floats()
-    let count = values.count / channels
-    func rank(_ sorted: [Float], _ share: Double) -> Float {
-      sorted[Int((Double(count - 1) * share).rounded())]
-    }
-    let sorted = (0..<channels).map { values[$0 * count..<($0 + 1) * count].sorted() }
-    medians = sorted.map { rank($0, 0.5) }
-    spreads = sorted.map { (rank($0, 0.84) - rank($0, 0.16)) / 2 }
+    let sorted = Self.sorted(latents)
+    medians = sorted.map { Self.rank($0, 0.5) }
+    spreads = sorted.map { (Self.rank($0, 0.84) - Self.rank($0, 0.16)) / 2 }
+    grains = Self.sorted((latents - Self.smooth(latents)).abs()).map { Self.rank($0, 0.5) }
   }
 
   /// Moves other latents' statistics towards these, channel by channel.
   ///
   /// - Parameters:
   ///   - latents: `[C, F, H, W]`.
-  ///   - strength: The share of the way, 0...1.
-  /// - Returns: Latents of the same shape; spreads change by a factor of 2 at most.
+  ///   - strength: The share of the way for medians and spreads, 0...1; grain goes the whole way if it is not 0.
+  /// - Returns: Latents of the same shape; spreads and grains change by a factor of 2 at most.
   public func pulling(_ latents: Tensor, strength: Double) -> Tensor {
-    let own = LatentStatistics(latents)
-    var (scales, shifts): ([Float], [Float]) = ([], [])
-    for channel in medians.indices {
-      let (from, to) = (own.spreads[channel], spreads[channel])
-      let ratio = from > 0 && to > 0 ? Double(to / from) : 1
-      let scale = Float(exp(strength * log(min(max(ratio, 0.5), 2))))
-      let middle = own.medians[channel]
-      let target = middle + Float(strength) * (medians[channel] - middle)
-      scales.append(scale)
-      shifts.append(target - middle * scale)
-    }
+    if strength == 0 { return latents }
     func perChannel(_ values: [Float]) -> Tensor {
       Tensor(values, shape: [values.count, 1, 1, 1]).moved(to: latents.device)
     }
-    return latents * perChannel(scales) + perChannel(shifts)
+    let own = LatentStatistics(latents)
+    let scales = zip(own.spreads, spreads).map { Self.factor($0, $1, strength) }
+    let factors = zip(zip(own.grains, scales).map(*), grains).map { Self.factor($0, $1, 1) }
+    let smooth = Self.smooth(latents)
+    let scaled = (smooth + (latents - smooth) * perChannel(factors)) * perChannel(scales)
+    let middles = Self.sorted(scaled).map { Self.rank($0, 0.5) }
+    let shifts = middles.indices.map { channel in
+      let middle = own.medians[channel]
+      return middle + Float(strength) * (medians[channel] - middle) - middles[channel]
+    }
+    return scaled + perChannel(shifts)
+  }
+
+  /// What takes one size a share of the way to another, as a factor.
+  private static func factor(_ from: Float, _ to: Float, _ strength: Double) -> Float {
+    let ratio = from > 0 && to > 0 ? Double(to / from) : 1
+    return Float(exp(strength * log(min(max(ratio, 0.5), 2))))
+  }
+
+  /// The values of every channel, rising.
+  private static func sorted(_ latents: Tensor) -> [[Float]] {
+    let values = latents.floats()
+    let count = values.count / latents.size(0)
+    return (0..<latents.size(0)).map { values[$0 * count..<($0 + 1) * count].sorted() }
+  }
+
+  private static func rank(_ sorted: [Float], _ share: Double) -> Float {
+    sorted[Int((Double(sorted.count - 1) * share).rounded())]
+  }
+
+  /// The mean of every latent and its four neighbours; at an edge it is a neighbour of its own.
+  private static func smooth(_ latents: Tensor) -> Tensor {
+    let neighbours = [2, 3].map { axis in
+      let last = latents.size(axis) - 1
+      let before = concatenate(
+        [latents.slice(axis, 0..<1), latents.slice(axis, 0..<last)], along: axis)
+      let after = concatenate(
+        [latents.slice(axis, 1..<last + 1), latents.slice(axis, last..<last + 1)], along: axis)
+      return before + after
+    }
+    return (latents + neighbours[0] + neighbours[1]) / 5
   }
 }

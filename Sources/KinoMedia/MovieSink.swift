@@ -9,6 +9,7 @@ final class MovieSink: FrameSink {
   private let size: FrameSize
   private let rate: AVRational
   private let crf: Double
+  private let isEven: Bool
   private static let standardCRF = 18.0
   /// Whether the last column or row is repeated.
   private let isExtended: Bool
@@ -34,7 +35,8 @@ final class MovieSink: FrameSink {
     isExtended = self.size != size
     self.rate = rate.rational
     crf = options.crf ?? Self.standardCRF
-    encoder = try Self.encoder(layout, rate: self.rate, crf: crf)
+    isEven = options.isEven
+    encoder = try Self.encoder(layout, rate: self.rate, crf: crf, isEven: isEven)
     sound = try SoundMix(options.sound).map(SoundEncoder.init)
     var texts: [String: String] = [:]
     texts["comment"] = options.recipe
@@ -49,10 +51,11 @@ final class MovieSink: FrameSink {
   }
 
   private static func encoder(
-    _ layout: kino_picture_layout, rate: AVRational, crf: Double
+    _ layout: kino_picture_layout, rate: AVRational, crf: Double, isEven: Bool
   ) throws -> FrameEncoder {
     // Its parameter sets then depend on size and rate alone, so that any two clips of these can be joined.
     var x264 = ["stitchable=1"]
+    if isEven { x264 += ["mbtree=0", "ipratio=1", "pbratio=1"] }
     #if arch(x86_64)
       // x264's AVX-512 code reads memory it never wrote, so that its choices vary from run to run.
       if av_get_cpu_flags() & AV_CPU_FLAG_AVX512 != 0 { x264.append("asm=avx2") }
@@ -94,7 +97,7 @@ final class MovieSink: FrameSink {
     isJoined = true
     if isEncoding {
       try encoder.encode(nil) { try write($0) }
-      encoder = try Self.encoder(layout, rate: rate, crf: crf)
+      encoder = try Self.encoder(layout, rate: rate, crf: crf, isEven: isEven)
       isEncoding = false
     }
     let start = frameCount

@@ -16,9 +16,10 @@ package struct ClipCodec: Sendable {
     self.device = device
   }
 
-  /// The means of the latents' distributions, normalised, `[B, C, f, H, W]` on the device.
+  /// Encodes pixels.
   ///
   /// - Parameter pixels: `[B, 3, F, H, W]` in -1...1.
+  /// - Returns: The means of the latents' distributions, normalised, `[B, C, f, H, W]` on the device.
   package func latents(of pixels: Tensor) -> Tensor {
     autoencoder.normalized(means(of: pixels))
   }

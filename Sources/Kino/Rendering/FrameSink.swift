@@ -34,7 +34,10 @@ struct FrameSink {
       clip.reserveCapacity(work.frameCount)
     case .file(let path, var options):
       options.recipe = recipe.json
-      if work.holdsSources { options.crf = options.crf ?? Self.crfBesideSources }
+      if work.holdsSources {
+        options.isEven = options.crf == nil
+        options.crf = options.crf ?? Self.crfBesideSources
+      }
       options.title = options.title ?? recipe.title
       if try MediaFormat(path: path).holdsSound { options.sound = work.sound }
       writer = try ClipWriter(

@@ -39,6 +39,10 @@ struct Sampling {
   /// How far every window's statistics are pulled towards the first one's.
   private static let hold = 0.75
 
+  /// The noise level at which a window is shown what earlier ones made: it takes over the scene, and not each flaw,
+  /// which would grow from window to window (diffusion forcing, arXiv:2407.01392, section 3).
+  private static let doubt = 0.2
+
   /// Samples every window; each takes over what the ones before have finished.
   ///
   /// - Returns: Clean latents of the whole canvas, `[C, F, H, W]`, normalised.
@@ -53,7 +57,8 @@ struct Sampling {
       if let kept = rescued.latents(ofWindow: job.windowsBefore + number, shape: axes) {
         new = kept.moved(to: device)
       } else {
-        let canvas = try job.canvas.window(window.frames, finished: finished)
+        let canvas = try job.canvas.window(
+          window.frames, finished: finished, at: Self.doubt)
         let latents = try sample(canvas, window: number, denoiser: denoiser, pace: &pace)
         let start = window.new.lowerBound - window.frames.lowerBound
         let sampled = latents.slice(1, start..<start + window.new.count)
