@@ -7,7 +7,8 @@ extension Canvas {
   ///   - range: Latent frames of the canvas, in whole patches.
   ///   - finished: Clean latents `[C, 1, H, W]` by the canvas's frame; those outside the range are not
   ///     looked at. A token is known if all of its frames are finished.
-  ///   - level: The noise level of tokens that are known so, in 0...1: 0 shows them exactly.
+  ///   - level: The noise level of tokens that are known so, in 0...1, where their own is not lower: 0 shows them
+  ///     exactly.
   /// - Returns: A canvas of the range's frames; prompts keep their indices.
   /// - Throws: ``DiffusionError`` if the range or the finished latents do not fit.
   public func window(
@@ -30,9 +31,7 @@ extension Canvas {
     let levels = stride(from: range.lowerBound, to: range.upperBound, by: step).flatMap { start in
       let isKnown = (start..<start + step).allSatisfy { finished[$0] != nil }
       let first = start / step * shape.tokensPerFrame
-      return isKnown
-        ? Array(repeating: level, count: shape.tokensPerFrame)
-        : Array(tokenLevels[first..<first + shape.tokensPerFrame])
+      return tokenLevels[first..<first + shape.tokensPerFrame].map { isKnown ? min($0, level) : $0 }
     }
     return try Canvas(
       shape: part, content: content(of: range, finished: finished), tokenLevels: levels,

@@ -84,6 +84,11 @@ import Testing
     #expect(second.content?.slice(1, 0..<2).floats() == clip.slice(1, 3..<5).floats())
     #expect(second.content?.slice(1, 4..<5).floats() == clip.slice(1, 7..<8).floats())
     #expect(second.promptPerFrame == [0, 1, 1, 1, 1])
+    // What was made may be shown with noise; what the canvas itself keeps stays exact.
+    let all = finished.merging([7: clip.slice(1, 7..<8)]) { a, _ in a }
+    let noisy = try canvas.window(plan.windows[1].frames, finished: all, at: 0.2)
+    #expect((0..<5).map { noisy.tokenLevels[$0 * shape.tokensPerFrame] } == [0.2, 0.2, 1, 1, 0])
+    #expect(throws: DiffusionError.self) { try canvas.window(3..<8, at: 1.5) }
     #expect(throws: DiffusionError.self) { try canvas.window(3..<8, finished: [3: clip]) }
     for bad in [4..<9, -1..<3, 2..<2] {
       #expect(throws: DiffusionError.self) { try canvas.window(bad) }
