@@ -144,7 +144,7 @@ struct ShotFinisher {
   /// How far the new frame beside an anchor must move to it, and how long that takes to end.
   private func dissolve(into anchor: Anchor, from frame: Frame) -> (share: Double, count: Int)? {
     guard let change = changes[anchor.index] else { return nil }
-    let allowed = max(0.25, change)
+    let allowed = max(0.125, change)
     let jump = frame.difference(from: anchor.original)
     guard jump > allowed else { return nil }
     let count = min(reach / 2, max(1, shot.ownCount / 2), Int((jump / allowed).rounded(.up)))
