@@ -40,10 +40,21 @@ struct LatentStatisticsTests {
     for channel in 0..<2 {
       let middle = (own.medians[channel] + reference.medians[channel]) / 2
       #expect(abs(half.medians[channel] - middle) < 1e-5)
+      // Grain goes all the way, and is most of the spread of noise.
       let (least, most) = (reference.spreads[channel], reference.spreads[channel] * 1.2)
       #expect((least...most).contains(half.spreads[channel]))
       #expect(abs(all.medians[channel] - reference.medians[channel]) < 1e-5)
       #expect(abs(all.spreads[channel] - reference.spreads[channel]) < 1e-4)
+    }
+  }
+
+  @Test func `The spread of large forms comes nearer by the share asked for`() {
+    var source = RandomSource(seed: 6)
+    let forms = source.normal([2, 3, 4, 4]).repeated(8, along: 2).repeated(8, along: 3)
+    let reference = LatentStatistics(forms)
+    let half = LatentStatistics(reference.pulling(forms * 1.44 + 0.3, strength: 0.5))
+    for channel in 0..<2 {
+      #expect(abs(half.spreads[channel] - reference.spreads[channel] * 1.2) < 1e-4)
     }
   }
 
