@@ -70,6 +70,27 @@ struct LatentStatisticsTests {
     expectClose(pulled, forms + grain, tolerance: 0.1)
   }
 
+  @Test func `An object that pales is brought back, and the ground stays`() {
+    var source = RandomSource(seed: 7)
+    let ground = source.normal([2, 3, 4, 4]).repeated(8, along: 2).repeated(8, along: 3)
+    func scene(_ strength: Double) -> Tensor {
+      let scene = ground.copied()
+      let place = scene.slice(2, 8..<16).slice(3, 8..<16)
+      place.add(inPlace: Tensor.ones([2, 3, 8, 8]) * strength)
+      return scene
+    }
+    let reference = LatentStatistics(scene(8))
+    let (pale, pulled) = (scene(6), reference.pulling(scene(6), strength: 1))
+    func middle(_ latents: Tensor) -> Double {
+      Double(latents.slice(2, 9..<15).slice(3, 9..<15).mean().item())
+    }
+    #expect(middle(pulled) > middle(pale) + 1.5 && middle(pulled) < middle(scene(8)) + 0.5)
+    // Nor are objects made up that are not there.
+    let empty = reference.pulling(ground, strength: 1)
+    #expect(LatentStatistics(empty).highTails[0] < 1.51 * LatentStatistics(ground).highTails[0])
+    #expect((pulled - pale).abs().slice(2, 24..<32).max().item() < 1)
+  }
+
   @Test func `A picture one latent high or wide has statistics too`() {
     for shape in [[2, 3, 1, 8], [2, 3, 8, 1], [2, 1, 1, 1]] {
       let statistics = LatentStatistics(.ones(shape))

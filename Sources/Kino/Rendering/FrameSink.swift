@@ -13,6 +13,8 @@ struct FrameSink {
   /// The first frames of the result, and the last ones so far.
   private(set) var head: [Frame] = []
   private(set) var tail: [Frame] = []
+  /// How much each frame so far differs from the one before it, where frames are remembered.
+  private(set) var changes: [Double] = []
   /// Frames to remember at either end.
   private let reach: Int
 
@@ -64,6 +66,7 @@ struct FrameSink {
     if highlightIndices.contains(count) { highlights.append(frame) }
     if reach > 0 {
       if head.count < reach { head.append(frame) }
+      if let last = tail.last { changes.append(frame.difference(from: last)) }
       if tail.count >= reach { tail.removeFirst() }
       tail.append(frame)
     }

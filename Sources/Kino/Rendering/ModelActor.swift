@@ -143,7 +143,7 @@ actor ModelActor {
   ) throws -> Surroundings {
     guard case .shot(let shot) = work.segments[index] else { return Surroundings() }
     var around = Surroundings()
-    if shot.before > 0 { around.previous = sink.tail }
+    if shot.before > 0 { (around.previous, around.changesBefore) = (sink.tail, sink.changes) }
     guard shot.after > 0 else { return around }
     guard index + 1 < work.segments.count, case .media(let part) = work.segments[index + 1] else {
       around.next = sink.head

@@ -6,6 +6,8 @@ internal import KinoTensor
 struct Surroundings {
   /// The last frames before the shot, in order; empty where it starts anew.
   var previous: [Frame] = []
+  /// How much every frame before the shot, from the start of the result, differs from the one before it.
+  var changesBefore: [Double] = []
   /// The first frames after it.
   var next: [Frame] = []
 }

@@ -4,8 +4,9 @@ internal import KinoTensor
 ///
 /// Known frames come out as their originals; beside them, what the originals show beyond their decoded
 /// copies is carried over to the new side, so that no seam shows. Where the model did not meet its neighbour
-/// all the same, the new side dissolves into it, no faster than the neighbour itself changes. Then frames of a
-/// slower canvas are spread over the result's rate, and what a mask keeps is put back.
+/// all the same, the new side dissolves into it, no faster than the neighbour itself changes, both near the
+/// shot and on the whole. Then frames of a slower canvas are spread over the result's rate, and what a mask
+/// keeps is put back.
 struct ShotFinisher {
   private let work: ResolvedComposition
   private let shot: ResolvedShot
@@ -44,7 +45,9 @@ struct ShotFinisher {
     reach = max(4, min(Self.reach, (256 << 20) / bytes))
     if shot.before > 0, let last = around.previous.last {
       anchors[shot.before - 1] = last
-      changes[shot.before - 1] = Self.change(around.previous, stride: shot.stride)
+      let usual = Self.median(around.changesBefore).map { $0 * Double(shot.stride) }
+      let near = Self.change(around.previous, stride: shot.stride)
+      changes[shot.before - 1] = [usual, near].compactMap(\.self).min()
     }
     if shot.after > 0, !around.next.isEmpty {
       let index = min(around.next.count - 1, shot.offset * shot.stride)
@@ -73,9 +76,11 @@ struct ShotFinisher {
 
   /// The median change from frame to frame of the canvas, of frames of the result; `nil` for fewer than two.
   private static func change(_ frames: [Frame], stride: Int) -> Double? {
-    let pairs = zip(frames, frames.dropFirst(stride))
-    let changes = pairs.map { $0.difference(from: $1) }.sorted()
-    return changes.isEmpty ? nil : changes[changes.count / 2]
+    median(zip(frames, frames.dropFirst(stride)).map { $0.difference(from: $1) })
+  }
+
+  private static func median(_ changes: [Double]) -> Double? {
+    changes.isEmpty ? nil : changes.sorted()[changes.count / 2]
   }
 
   /// Takes the next decoded frame, at the size of the canvas.
