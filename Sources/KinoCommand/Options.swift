@@ -124,6 +124,8 @@ struct SamplingOptions: ParsableArguments {
       "The noise, 0 to 1, at which guidance is on; elsewhere a step costs half.",
       valueName: "low:high"))
   var guidanceRange: NoiseRange?
+  @Option(help: "The strength of frames that are known, beside new ones; 1 adds nothing.")
+  var historyGuidance: Double?
   @Option(help: "How far steps lean to high noise; 1 spreads them evenly.")
   var shift: Double?
   @Option(
@@ -136,6 +138,7 @@ struct SamplingOptions: ParsableArguments {
     var settings = SamplingSettings(seed: seed, stepCount: steps, guidanceScale: guidance)
     settings.lowNoiseGuidanceScale = lowNoiseGuidance
     settings.guidanceRange = guidanceRange?.range
+    settings.historyGuidanceScale = historyGuidance
     settings.shift = shift
     settings.cacheThreshold = cache
     settings.sampler = sampler

@@ -98,14 +98,14 @@ public struct TiledDenoiser {
   ///   - denoise: Makes the velocity of one tile's canvas.
   /// - Throws: ``DiffusionError`` if a tile does not fit the canvas.
   public init(
-    _ canvas: Canvas, tiles: [CanvasTile], denoise: (Canvas) -> Denoise
+    _ canvas: Canvas, tiles: [CanvasTile], denoise: (Canvas, CanvasTile) -> Denoise
   ) throws(DiffusionError) {
     shape = canvas.shape
     var parts: [(tile: CanvasTile, canvas: Canvas, denoise: Denoise)] = []
     let total = Tensor.zeros([1, 1, canvas.shape.height, canvas.shape.width])
     for tile in tiles {
       let part = try canvas.cut(tile)
-      parts.append((tile, part, denoise(part)))
+      parts.append((tile, part, denoise(part, tile)))
       tile.add(tile.weights, to: total)
     }
     self.tiles = parts

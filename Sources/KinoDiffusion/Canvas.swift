@@ -46,20 +46,26 @@ public struct Canvas: Sendable {
   init(
     shape: LatentShape, content: Tensor?, tokenLevels: [Double], prompts: [PromptStretch]?
   ) throws(DiffusionError) {
-    self.shape = shape
-    self.content = try content.map { content throws(DiffusionError) in
+    let content = try content.map { content throws(DiffusionError) in
       try Canvas.checked(content, "content", shape: shape)
     }
-    self.prompts = prompts ?? [PromptStretch(frames: 0..<shape.frames, prompt: 0)]
-    self.tokenLevels = tokenLevels
-    let levels = Set(tokenLevels).sorted()
-    let position = Dictionary(uniqueKeysWithValues: levels.enumerated().map { ($1, Int64($0)) })
-    self.levels = levels
-    self.levelIndex = Tensor(tokenLevels.map { position[$0, default: 0] })
+    self.init(
+      checked: shape, content: content, tokenLevels: tokenLevels,
+      prompts: prompts ?? [PromptStretch(frames: 0..<shape.frames, prompt: 0)])
     try PromptStretch.validate(self.prompts, frameCount: shape.frames)
     try DiffusionError.require(
       content != nil || levels == [1], .missingContent,
       "expected content for the tokens with noise level \(levels[0]); give latents or level 1")
+  }
+
+  private init(
+    checked shape: LatentShape, content: Tensor?, tokenLevels: [Double], prompts: [PromptStretch]
+  ) {
+    (self.shape, self.content, self.prompts) = (shape, content, prompts)
+    self.tokenLevels = tokenLevels
+    levels = Set(tokenLevels).sorted()
+    let position = Dictionary(uniqueKeysWithValues: levels.enumerated().map { ($1, Int64($0)) })
+    levelIndex = Tensor(tokenLevels.map { position[$0, default: 0] })
   }
 
   /// Checks shape and finiteness; gives float32 without a gradient record.
@@ -80,6 +86,13 @@ public struct Canvas: Sendable {
 
   /// Whether some tokens are kept exactly.
   public var keepsTokens: Bool { levels[0] == 0 }
+
+  /// The same canvas as if nothing of it was known exactly: tokens of level 0 are to be made, too.
+  public var forgettingKnown: Canvas {
+    Canvas(
+      checked: shape, content: content, tokenLevels: tokenLevels.map { $0 == 0 ? 1 : $0 },
+      prompts: prompts)
+  }
 
   /// The same canvas with other prompts.
   ///

@@ -103,9 +103,9 @@ extension TransformerTask {
       transformer: networks.transformer, computeType: computeType, device: device,
       guidance: try ClassifierFreeGuidance(scale: settings.defaults.guidance),
       prompts: [try networks.text([prompt])], negative: try networks.text([""]))
+    let noise = canvas.noise(seed: seed).moved(to: device)
     let latents = try UniPCSampler().sample(
-      canvas, noise: canvas.noise(seed: seed).moved(to: device), schedule: schedule,
-      denoise: denoiser.denoise(canvas))
+      canvas, noise: noise, schedule: schedule, denoise: denoiser.denoise(canvas, noise: noise))
     let pixels = codec.pixels(of: latents.expandingDimension(at: 0))
     return Clip(tensor: pixels.select(0, 0), framesPerSecond: configuration.data.framesPerSecond)
   }

@@ -217,7 +217,8 @@ import Testing
     let canvas = try Canvas(shape: shape, content: content, noiseLevel: .patches(levels))
     var asked: [TokenTimesteps] = []
     let tiles = CanvasTile.covering(shape, side: 8, overlap: 2)
-    let denoiser = try TiledDenoiser(canvas, tiles: tiles) { part in
+    let denoiser = try TiledDenoiser(canvas, tiles: tiles) { part, tile in
+      #expect(tile.cut(content).shape == part.shape.axes)
       #expect(part.shape.height == 8 && part.shape.width == 8)
       return { latents, moment in
         asked.append(moment.timesteps)

@@ -65,7 +65,7 @@ struct LatentStatisticsTests {
     let reference = LatentStatistics(forms + grain)
     let pulled = reference.pulling(forms + grain * 1.5, strength: 0.5)
     for (grown, kept) in zip(LatentStatistics(pulled).grains, reference.grains) {
-      #expect(abs(grown / kept - 1) < 0.05)
+      #expect(abs(grown / kept - 1) < 0.07)
     }
     expectClose(pulled, forms + grain, tolerance: 0.1)
   }
@@ -87,7 +87,7 @@ struct LatentStatisticsTests {
     #expect(middle(pulled) > middle(pale) + 1.5 && middle(pulled) < middle(scene(8)) + 0.5)
     // Nor are objects made up that are not there.
     let empty = reference.pulling(ground, strength: 1)
-    #expect(LatentStatistics(empty).highTails[0] < 1.51 * LatentStatistics(ground).highTails[0])
+    #expect(LatentStatistics(empty).highTails[0] < 0.7 * reference.highTails[0])
     #expect((pulled - pale).abs().slice(2, 24..<32).max().item() < 1)
   }
 

@@ -98,7 +98,7 @@ import Testing
     let noise = pipeline["noise"].squeezing(0)
     let free = try Canvas.free(LatentShape(of: noise))
     let text = try UniPCSampler().sample(
-      free, noise: noise, schedule: schedule, denoise: denoiser.denoise(free))
+      free, noise: noise, schedule: schedule, denoise: denoiser.denoise(free, noise: noise))
     expectClose(text, pipeline["text.result"].squeezing(0), tolerance: 1e-4)
 
     let autoencoder = try AutoencoderParts().model
@@ -106,7 +106,7 @@ import Testing
     let first = autoencoder.normalized(autoencoder.encode(picture).mean).squeezing(0)
     let animated = try Canvas.keeping(start: first, in: LatentShape(of: noise))
     let image = try UniPCSampler().sample(
-      animated, noise: noise, schedule: schedule, denoise: denoiser.denoise(animated))
+      animated, noise: noise, schedule: schedule, denoise: denoiser.denoise(animated, noise: noise))
     expectClose(image, pipeline["image.result"].squeezing(0), tolerance: 1e-4)
   }
 

@@ -176,7 +176,8 @@ func sampled(
   }
   let denoise =
     parts.transformers.count == 2
-    ? experts.denoise(canvas) : try denoiser(parts.transformers[0], 4).denoise(canvas)
+    ? experts.denoise(canvas, noise: noise)
+    : try denoiser(parts.transformers[0], 4).denoise(canvas, noise: noise)
   return try withoutGradient {
     try UniPCSampler().sample(
       canvas, noise: noise,

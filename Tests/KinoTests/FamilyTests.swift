@@ -98,11 +98,12 @@ import Testing
       let denoiser = try pipeline.denoiser(
         DenoiserRequest(["red"], guidance: ClassifierFreeGuidance(scale: 1)))
       let sampler = StraightSampler()
+      let noise = canvas.noise(seed: 1)
       let latents = try withoutGradient {
         try sampler.sample(
-          canvas, noise: canvas.noise(seed: 1),
+          canvas, noise: noise,
           schedule: FlowMatchingSchedule(stepCount: 4, shift: 1, spacing: sampler.spacing),
-          denoise: denoiser.denoise(canvas))
+          denoise: denoiser.denoise(canvas, noise: noise))
       }
       let pixels = withoutGradient { pipeline.decoding()(latents) }
       #expect(pixels.shape == [1, 3, 5, 32, 64] && pixels.floats().allSatisfy(\.isFinite))

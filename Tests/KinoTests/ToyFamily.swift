@@ -98,7 +98,7 @@ private struct ToyDenoiser: CanvasDenoiser {
   let negative: String
   let guidance: ClassifierFreeGuidance
 
-  func denoise(_ canvas: Canvas) -> Denoise {
+  func denoise(_ canvas: Canvas, noise: Tensor) -> Denoise {
     let positive = concatenate(
       canvas.prompts.map { Self.color(prompts[$0.prompt], frames: $0.frames.count, canvas.shape) },
       along: 1)

@@ -144,6 +144,51 @@ import Testing
     #expect(edited[8..<16] != source.clip[8..<16])
   }
 
+  @Test func `A source that moves only at its end is left no faster than it moves as a rule`()
+    async throws
+  {
+    let moving = Self.clip(16)
+    let still = Array(repeating: moving[0], count: 18)
+    let source = try file(
+      Clip(frames: still + (1..<6).map { moving[$0 * 3] }, framesPerSecond: 8), "source.mp4")
+    let clip = try #require(await folder.studio().clip(.extend(source.path, by: 1), settings))
+    let (last, new) = (clip[22], clip[23])
+    #expect(clip[21].difference(from: last) > 2)
+    #expect(last.difference(from: new) < 0.3)
+  }
+
+  @Test func `Guidance by what is known changes new frames beside a source, and nothing else`()
+    async throws
+  {
+    let source = try file(Self.clip(12), "source.mp4")
+    let studio = try await folder.studio()
+    func made(_ composition: Composition, history: Double?) async throws -> Clip {
+      var led = settings
+      led.historyGuidanceScale = history
+      return try #require(await studio.clip(composition, led))
+    }
+    let extended = Composition.extend(source.path, by: 1)
+    let plain = try await made(extended, history: nil)
+    #expect(try await made(extended, history: 1) == plain)
+    let led = try await made(extended, history: 4)
+    #expect(led != plain && led[0..<12] == source.clip)
+    let words = Composition.generate("a red ball")
+    #expect(try await made(words, history: 4) == made(words, history: nil))
+    await #expect(throws: StudioError.self) { try await made(extended, history: 21) }
+  }
+
+  @Test func `A prompt is not led away from itself`() async throws {
+    let studio = try await folder.studio()
+    var composition = Composition.generate("a red ball")
+    composition.negativePrompt = "a red ball"
+    var unguided = settings
+    unguided.guidanceScale = 1
+    #expect(try await studio.clip(composition, settings) == studio.clip(composition, unguided))
+    let plan = try await studio.plan(composition, settings)
+    let other = try await studio.plan(composition, unguided)
+    #expect(plan.samplingOperations == other.samplingOperations)
+  }
+
   @Test func `The recipe of a verb makes it again`() async throws {
     let source = try file(Self.clip(9), "source.mp4")
     let studio = try await folder.studio()

@@ -85,6 +85,7 @@ extension SamplingSettings {
       add(
         "guidance-range", "\(Recipe.plain(range.lowerBound)):\(Recipe.plain(range.upperBound))")
     }
+    if let scale = historyGuidanceScale { add("history-guidance", Recipe.plain(scale)) }
     if let shift { add("shift", Recipe.plain(shift)) }
     if let cacheThreshold { add("cache", Recipe.plain(cacheThreshold)) }
     if let precision { add("precision", precision.rawValue) }

@@ -36,6 +36,8 @@ public struct Recipe: Hashable, Sendable {
       composition.timeline = [.shot(Shot(composition.prompt, frames: work.frameCount))]
     }
     settings = work.sampling.settings
+    // Where nothing is known it changes nothing.
+    if composition.isFree { settings.historyGuidanceScale = nil }
     self.model = model.parts.index == nil ? model.url.relativePath : model.name
     files = model.parts.files
     modelHash = hash

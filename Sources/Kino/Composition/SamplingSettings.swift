@@ -17,6 +17,9 @@ public struct SamplingSettings: Hashable, Sendable {
   /// The noise, 0...1, at which the guidance is on; elsewhere a step costs half. `nil` is all of it. Clips
   /// are less exact with less.
   public var guidanceRange: ClosedRange<Double>?
+  /// The strength of frames that are known, beside new ones, 0...20; 1 leaves it as the model has it. Each step at much
+  /// noise costs half as much again.
+  public var historyGuidanceScale: Double?
   /// How far steps lean to high noise, 0.01...100: 1 spreads them evenly, and distilled and larger models are made
   /// for more. `nil` is the model's, which may grow with the clip.
   public var shift: Double?
@@ -45,6 +48,7 @@ extension SamplingSettings: Codable {
     case guidanceScale = "guidance"
     case lowNoiseGuidanceScale = "low_noise_guidance"
     case guidanceRange = "guidance_range"
+    case historyGuidanceScale = "history_guidance"
   }
 
   /// The names that settings have in JSON.
@@ -57,6 +61,7 @@ extension SamplingSettings: Codable {
     stepCount = try values.decodeIfPresent(Int.self, forKey: .stepCount)
     guidanceScale = try values.decodeIfPresent(Double.self, forKey: .guidanceScale)
     lowNoiseGuidanceScale = try values.decodeIfPresent(Double.self, forKey: .lowNoiseGuidanceScale)
+    historyGuidanceScale = try values.decodeIfPresent(Double.self, forKey: .historyGuidanceScale)
     shift = try values.decodeIfPresent(Double.self, forKey: .shift)
     cacheThreshold = try values.decodeIfPresent(Double.self, forKey: .cache)
     sampler = try values.decodeIfPresent(SamplerKind.self, forKey: .sampler)
@@ -80,6 +85,7 @@ extension SamplingSettings: Codable {
     try values.encodeIfPresent(lowNoiseGuidanceScale, forKey: .lowNoiseGuidanceScale)
     try values.encodeIfPresent(
       guidanceRange.map { [$0.lowerBound, $0.upperBound] }, forKey: .guidanceRange)
+    try values.encodeIfPresent(historyGuidanceScale, forKey: .historyGuidanceScale)
     try values.encodeIfPresent(shift, forKey: .shift)
     try values.encodeIfPresent(cacheThreshold, forKey: .cache)
     try values.encodeIfPresent(sampler, forKey: .sampler)
@@ -111,6 +117,9 @@ struct ResolvedSampling: Hashable, Sendable {
   /// As ``guidanceScale`` for models of one transformer.
   let lowNoiseGuidanceScale: Double
   let guidanceRange: ClosedRange<Double>
+  let historyGuidanceScale: Double
+  /// The model's own.
+  private let standardHistory: Double
   /// `nil` is the model's.
   let shift: Double?
   /// 0 for none.
@@ -132,6 +141,9 @@ struct ResolvedSampling: Hashable, Sendable {
     _ = try within(0...1, range.lowerBound, "guidance range")
     _ = try within(0...1, range.upperBound, "guidance range")
     guidanceRange = range
+    standardHistory = defaults.historyGuidance
+    historyGuidanceScale = try within(
+      0...20, settings.historyGuidanceScale ?? standardHistory, "history guidance")
     shift = try settings.shift.map { value throws(StudioError) in
       try within(0.01...100, value, "shift")
     }
@@ -151,6 +163,8 @@ struct ResolvedSampling: Hashable, Sendable {
     settings.lowNoiseGuidanceScale =
       lowNoiseGuidanceScale == guidanceScale ? nil : lowNoiseGuidanceScale
     settings.guidanceRange = guidanceRange == 0...1 ? nil : guidanceRange
+    let isUsual = historyGuidanceScale == 1 && standardHistory == 1
+    settings.historyGuidanceScale = isUsual ? nil : historyGuidanceScale
     settings.shift = shift
     settings.cacheThreshold = cacheThreshold > 0 ? cacheThreshold : nil
     settings.sampler = sampler

@@ -185,6 +185,8 @@ package struct DenoiserRequest {
   package var guidance: ClassifierFreeGuidance
   /// How strongly at low noise, for models with an expert for it.
   package var lowNoiseGuidance: ClassifierFreeGuidance
+  /// How strongly what is known exactly counts, for models that are told of it by tokens without noise.
+  package var history = HistoryGuidance.off
   /// Steps that change less than this share may be left out; 0 for none.
   package var cacheThreshold = 0.0
   /// Known frames, for models that take them as pictures.
@@ -220,8 +222,9 @@ package struct KnownFrames: Sendable {
 
 /// A network that knows its texts.
 package protocol CanvasDenoiser {
-  /// Makes the guided velocity of a canvas; between evaluations a cancelled task ends.
-  func denoise(_ canvas: Canvas) -> Denoise
+  /// Makes the guided velocity of a canvas that starts from some noise `[C, F, H, W]`; between evaluations a
+  /// cancelled task ends.
+  func denoise(_ canvas: Canvas, noise: Tensor) -> Denoise
 }
 
 /// What a model's work takes, for plans.

@@ -118,7 +118,7 @@ public struct Model: Sendable {
   public var defaults:
     (
       size: FrameSize, frames: Int, framesPerSecond: Double, steps: Int, guidance: Double,
-      lowNoiseGuidance: Double
+      lowNoiseGuidance: Double, historyGuidance: Double
     )
   {
     let (own, others) = (profile.defaults, family.defaults)
@@ -126,7 +126,8 @@ public struct Model: Sendable {
     return (
       own?.size.flatMap(FrameSize.init(parsing:)) ?? others.size, own?.frames ?? others.frames,
       own?.framesPerSecond ?? others.framesPerSecond, own?.steps ?? others.steps,
-      guidance, own?.guidance ?? others.lowNoiseGuidance ?? guidance
+      guidance, own?.guidance ?? others.lowNoiseGuidance ?? guidance,
+      own?.historyGuidance ?? 1
     )
   }
 

@@ -39,22 +39,26 @@ public struct ModelProfile: Codable, Hashable, Sendable {
     public var steps: Int?
     /// Strength of the prompt.
     public var guidance: Double?
+    /// Strength of frames that are known, beside new ones.
+    public var historyGuidance: Double?
 
     /// Describes defaults.
     public init(
       size: String? = nil, frames: Int? = nil, framesPerSecond: Double? = nil, steps: Int? = nil,
-      guidance: Double? = nil
+      guidance: Double? = nil, historyGuidance: Double? = nil
     ) {
       self.size = size
       self.frames = frames
       self.framesPerSecond = framesPerSecond
       self.steps = steps
       self.guidance = guidance
+      self.historyGuidance = historyGuidance
     }
 
     enum CodingKeys: String, CodingKey {
       case size, frames, steps, guidance
       case framesPerSecond = "frames_per_second"
+      case historyGuidance = "history_guidance"
     }
   }
 
@@ -107,6 +111,9 @@ extension ModelProfile {
     try require(
       defaults?.guidance.map { $0 >= 0 && $0 <= 100 } ?? true,
       "defaults.guidance is not in 0...100")
+    try require(
+      defaults?.historyGuidance.map { $0 >= 0 && $0 <= 20 } ?? true,
+      "defaults.history_guidance is not in 0...20")
     if let size = defaults?.size {
       try require(
         FrameSize(parsing: size) != nil, "defaults.size is \(size), expected WIDTHxHEIGHT")

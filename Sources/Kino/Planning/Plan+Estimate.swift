@@ -10,7 +10,7 @@ extension Plan {
     (size, frames) = (work.size.description, work.frameCount)
     framesPerSecond = work.framesPerSecond
     let settings = work.sampling
-    let branches = settings.needsNegative ? 2 : 1
+    let branches = work.needsNegative ? 2 : 1
     let cost = model.family.cost
     var (tokens, windows, largest, made, latents) = (0, 0, 0, 0, 0)
     var shapes: [LatentShape] = []
@@ -100,8 +100,8 @@ extension Plan {
 /// One canvas that a shot is sampled on: most have one, those made small first have two.
 private struct PlannedPass {
   let shape: LatentShape
-  /// Tokens of each window's tile, and tiles of a window.
-  let windows: [(tokens: Int, tiles: Int)]
+  /// Tokens of each window's tile, tiles of a window, and whether some of it is known exactly.
+  let windows: [(tokens: Int, tiles: Int, isTold: Bool)]
   /// The highest noise level.
   let level: Double
 
@@ -130,16 +130,27 @@ private struct PlannedPass {
     let tiles = isTiled ? model.tiles(over: shape) : []
     let area = tiles.first.map { $0.rows.count * $0.columns.count } ?? shape.height * shape.width
     let perFrame = area / shape.patch.height / shape.patch.width
-    windows = try shot.windows(model).windows.map {
-      ($0.frames.count / shape.patch.frames * perFrame, max(1, tiles.count))
+    let (start, end) = shot.knownLatents(model)
+    let isTold =
+      model.family.conditioning == .tokens
+      && shot.guides.contains { $0.frame != nil || $0.guide.mask != nil }
+    windows = try shot.windows(model).windows.map { window in
+      (
+        window.frames.count / shape.patch.frames * perFrame, max(1, tiles.count),
+        isTold || window.frames.lowerBound < start
+          || window.frames.upperBound > shape.frames - end
+      )
     }
   }
 
   func operations(_ settings: ResolvedSampling, branches: Int, model: Model) throws -> Double {
     try windows.reduce(0) { sum, window in
-      let steps = try model.schedule(settings, tokens: window.tokens, from: level)?.stepCount ?? 0
-      let evaluations = steps * settings.sampler.sampler.evaluationsPerStep * branches
-      return sum + Double(evaluations * window.tiles)
+      let sigmas = try model.schedule(settings, tokens: window.tokens, from: level)?.sigmas ?? [0]
+      let isLed = window.isTold && settings.historyGuidanceScale != 1
+      let led = isLed ? sigmas.count { HistoryGuidance.sigmas.contains($0) } : 0
+      let evaluations = (sigmas.count - 1) * branches + led
+      return sum
+        + Double(evaluations * settings.sampler.sampler.evaluationsPerStep * window.tiles)
         * model.family.cost.velocityOperations(tokens: window.tokens)
     }
   }

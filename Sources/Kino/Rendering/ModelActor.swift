@@ -86,7 +86,7 @@ actor ModelActor {
   private func read(_ work: ResolvedComposition) throws {
     guard !work.shots.isEmpty else { return }
     let pipeline = try load(work.sampling.precision)
-    let negative = work.sampling.needsNegative ? [work.composition.negativePrompt] : []
+    let negative = work.needsNegative ? [work.composition.negativePrompt] : []
     try withTensorErrors {
       try withoutGradient {
         try pipeline.read(work.shots.flatMap(\.prompts).map(\.text) + negative)

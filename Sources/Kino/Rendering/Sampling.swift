@@ -15,6 +15,7 @@ struct Sampling {
   /// The model with the request's texts, which are encoded once per clip.
   private func denoiser() throws -> any CanvasDenoiser {
     let settings = job.sampling
+    let isLed = job.needsNegative
     let texts = job.prompts.map { ("prompt", $0) } + [("negative prompt", job.negativePrompt)]
     for (name, text) in texts
     where try pipeline.cuts(text) {
@@ -24,11 +25,12 @@ struct Sampling {
     return try withTensorErrors {
       try withoutGradient {
         var request = DenoiserRequest(
-          job.prompts, negative: settings.needsNegative ? job.negativePrompt : nil,
+          job.prompts, negative: isLed ? job.negativePrompt : nil,
           guidance: try ClassifierFreeGuidance(
-            scale: settings.guidanceScale, sigmas: settings.guidanceRange),
+            scale: isLed ? settings.guidanceScale : 1, sigmas: settings.guidanceRange),
           lowNoiseGuidance: try ClassifierFreeGuidance(
-            scale: settings.lowNoiseGuidanceScale, sigmas: settings.guidanceRange))
+            scale: isLed ? settings.lowNoiseGuidanceScale : 1, sigmas: settings.guidanceRange))
+        request.history = try HistoryGuidance(scale: settings.historyGuidanceScale)
         request.cacheThreshold = settings.cacheThreshold
         request.known = job.known
         return try pipeline.denoiser(request)
@@ -94,9 +96,11 @@ struct Sampling {
     guard let schedule else { return try canvas.noised(to: 0, with: noise) }
     let denoise =
       if let tiles {
-        try TiledDenoiser(canvas, tiles: tiles) { denoiser.denoise($0) }.callAsFunction
+        try TiledDenoiser(canvas, tiles: tiles) {
+          denoiser.denoise($0, noise: $1.cut(noise))
+        }.callAsFunction
       } else {
-        denoiser.denoise(canvas)
+        denoiser.denoise(canvas, noise: noise)
       }
     var steps = try sampler.steps(
       on: canvas, noise: noise, seed: settings.seed, firstFrame: start, schedule: schedule,

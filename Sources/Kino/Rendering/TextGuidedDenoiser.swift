@@ -8,6 +8,7 @@ package struct TextGuidedDenoiser {
   let computeType: DType
   let device: Device
   let guidance: ClassifierFreeGuidance
+  let history: HistoryGuidance
   /// The threshold of the ``StepCache``; 0 for none.
   let cacheThreshold: Double
   /// What a canvas's prompt stretches point into.
@@ -19,13 +20,14 @@ package struct TextGuidedDenoiser {
 
   package init(
     transformer: DiffusionTransformer, computeType: DType, device: Device,
-    guidance: ClassifierFreeGuidance, cacheThreshold: Double = 0, prompts: [TextContext],
-    negative: TextContext?, condition: Tensor? = nil
+    guidance: ClassifierFreeGuidance, history: HistoryGuidance = .off, cacheThreshold: Double = 0,
+    prompts: [TextContext], negative: TextContext?, condition: Tensor? = nil
   ) {
     self.transformer = transformer
     self.computeType = computeType
     self.device = device
     self.guidance = guidance
+    self.history = history
     self.cacheThreshold = cacheThreshold
     self.prompts = prompts
     self.negative = negative
@@ -47,10 +49,15 @@ package struct TextGuidedDenoiser {
     tokens * texts <= batchedTokens ? tokens * texts : tokens
   }
 
-  /// Makes the velocity of a canvas, guided away from the negative prompt.
+  /// Makes the velocity of a canvas, guided away from the negative prompt and from what knows nothing.
   ///
   /// Between evaluations a cancelled task ends.
-  package func denoise(_ canvas: Canvas) -> Denoise {
+  ///
+  /// - Parameters:
+  ///   - canvas: What is to be filled in.
+  ///   - noise: What it starts from, `[C, F, H, W]`.
+  /// - Returns: The velocity at a moment, `[C, F, H, W]`.
+  package func denoise(_ canvas: Canvas, noise: Tensor) -> Denoise {
     let shape = canvas.shape
     let rotary = transformer.rotaryTable(
       latentFrames: shape.frames, height: shape.height, width: shape.width)
@@ -61,9 +68,10 @@ package struct TextGuidedDenoiser {
       .negative: evaluations(
         of: positives + (negative.map { [$0] } ?? []), tokens: shape.tokenCount),
     ]
-    return guidance.denoise { latents, moment, branches in
-      // Where both branches are asked for, their texts are in one plan.
-      let plan = plans[branches.last ?? .positive] ?? []
+    /// One velocity for all positive prompts, then one for every other text.
+    func velocities(
+      _ latents: Tensor, _ moment: SamplingMoment, _ plan: [Evaluation]
+    ) throws -> [Tensor] {
       let input = condition.map { concatenate([latents, $0], along: 0) } ?? latents
       let velocities = try plan.flatMap { evaluation -> [Tensor] in
         try Task.checkCancellation()
@@ -77,6 +85,20 @@ package struct TextGuidedDenoiser {
       let positive = Self.joined(
         Dictionary(uniqueKeysWithValues: zip(needed, velocities)), along: canvas.prompts)
       return [positive] + velocities.dropFirst(needed.count)
+    }
+    let forgotten = history.forgetting(canvas, noise: noise)
+    let unknown = forgotten == nil ? [] : evaluations(of: positives, tokens: shape.tokenCount)
+    return { latents, moment in
+      var known: Tensor?
+      // Where both branches are asked for, their texts are in one plan.
+      let guided = try guidance.denoise { latents, moment, branches in
+        let both = try velocities(latents, moment, plans[branches.last ?? .positive] ?? [])
+        known = both[0]
+        return both
+      }(latents, moment)
+      guard let known, let view = forgotten?.view(latents, moment) else { return guided }
+      return history.combine(
+        guided, known: known, unknown: try velocities(view.latents, view.moment, unknown)[0])
     }
   }
 

@@ -62,6 +62,8 @@ struct VideoRequest {
     settings.guidanceScale = try fields.number("guidance") ?? settings.guidanceScale
     settings.lowNoiseGuidanceScale =
       try fields.number("low_noise_guidance") ?? settings.lowNoiseGuidanceScale
+    settings.historyGuidanceScale =
+      try fields.number("history_guidance") ?? settings.historyGuidanceScale
     settings.shift = try fields.number("shift") ?? settings.shift
     settings.cacheThreshold = try fields.number("cache") ?? settings.cacheThreshold
     if let ends = try fields.value("guidance_range", [Double].self) {

@@ -110,8 +110,8 @@ export function requestOfRecipe(recipe) {
   const { verb, size, fit = "crop", sound = true, negative_prompt: negative } = recipe;
   const shot = { prompts: [{ text: recipe.prompt, start: 0 }], frames: recipe.frames, joins: [], guides: [] };
   const settings = {};
-  for (const name of ["seed", "steps", "guidance", "low_noise_guidance", "guidance_range", "shift", "cache", "sampler",
-    "precision"]) {
+  for (const name of ["seed", "steps", "guidance", "low_noise_guidance", "guidance_range", "history_guidance",
+    "shift", "cache", "sampler", "precision"]) {
     if (recipe[name] !== undefined) settings[name] = recipe[name];
   }
   return {

@@ -73,7 +73,8 @@ final class WanPipeline: ModelPipeline {
     return TextGuidedDenoiser(
       transformer: network, computeType: computeType, device: device,
       guidance: expert == .lowNoise ? request.lowNoiseGuidance : request.guidance,
-      cacheThreshold: request.cacheThreshold, prompts: try request.prompts.map(context),
+      history: request.history, cacheThreshold: request.cacheThreshold,
+      prompts: try request.prompts.map(context),
       negative: try request.negative.map(context), condition: pictures?.latents)
   }
 
@@ -158,13 +159,13 @@ struct ExpertDenoiser: CanvasDenoiser {
   /// Makes the denoiser of one of them; the other may be let go then.
   let denoiser: (CheckpointForm.Expert) throws -> TextGuidedDenoiser
 
-  func denoise(_ canvas: Canvas) -> Denoise {
+  func denoise(_ canvas: Canvas, noise: Tensor) -> Denoise {
     var current: (expert: CheckpointForm.Expert, denoise: Denoise)?
     return { latents, moment in
       let expert = moment.timestep >= boundary * 1000 ? CheckpointForm.Expert.highNoise : .lowNoise
       if let current, current.expert == expert { return try current.denoise(latents, moment) }
       current = nil
-      let denoise = try denoiser(expert).denoise(canvas)
+      let denoise = try denoiser(expert).denoise(canvas, noise: noise)
       current = (expert, denoise)
       return try denoise(latents, moment)
     }
