@@ -175,6 +175,17 @@ import Testing
     let words = Composition.generate("a red ball")
     #expect(try await made(words, history: 4) == made(words, history: nil))
     await #expect(throws: StudioError.self) { try await made(extended, history: 21) }
+    /// What the settings add to a plan's work, as a factor.
+    func cost(_ composition: Composition) async throws -> Double {
+      var led = settings
+      led.historyGuidanceScale = 4
+      let plans = try await (
+        studio.plan(composition, led), studio.plan(composition, settings)
+      )
+      return plans.0.samplingOperations / plans.1.samplingOperations
+    }
+    let (known, free) = try await (cost(extended), cost(words))
+    #expect(known > 1 && known <= 2 && free == 1)
   }
 
   @Test func `A prompt is not led away from itself`() async throws {

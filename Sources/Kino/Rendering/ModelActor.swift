@@ -150,8 +150,12 @@ actor ModelActor {
       return around
     }
     let frames = try SourceFrames(part.part, work: work)
-    while around.next.count < work.reach, let frame = try frames.next() {
-      around.next.append(frame)
+    var last: Frame?
+    let most = max(work.reach, Surroundings.framesCompared)
+    while around.changesAfter.count < most, let frame = try frames.next() {
+      if around.next.count < work.reach { around.next.append(frame) }
+      if let last { around.changesAfter.append(frame.difference(from: last)) }
+      last = frame
     }
     return around
   }

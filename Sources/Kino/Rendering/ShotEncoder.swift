@@ -10,6 +10,11 @@ struct Surroundings {
   var changesBefore: [Double] = []
   /// The first frames after it.
   var next: [Frame] = []
+  /// How much each of the first frames after it differs from the one before that, where they are a file's.
+  var changesAfter: [Double] = []
+
+  /// Frames of a file that tell how much it changes as a rule.
+  static let framesCompared = 240
 }
 
 /// Makes a shot's canvas: reads and encodes what is known of it.

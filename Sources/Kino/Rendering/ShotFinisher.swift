@@ -45,14 +45,14 @@ struct ShotFinisher {
     reach = max(4, min(Self.reach, (256 << 20) / bytes))
     if shot.before > 0, let last = around.previous.last {
       anchors[shot.before - 1] = last
-      let usual = Self.median(around.changesBefore).map { $0 * Double(shot.stride) }
-      let near = Self.change(around.previous, stride: shot.stride)
-      changes[shot.before - 1] = [usual, near].compactMap(\.self).min()
+      changes[shot.before - 1] = Self.change(
+        around.previous, of: around.changesBefore, stride: shot.stride)
     }
     if shot.after > 0, !around.next.isEmpty {
       let index = min(around.next.count - 1, shot.offset * shot.stride)
       anchors[shot.own.upperBound + shot.offset] = around.next[index]
-      changes[shot.own.upperBound + shot.offset] = Self.change(around.next, stride: shot.stride)
+      changes[shot.own.upperBound + shot.offset] = Self.change(
+        around.next, of: around.changesAfter, stride: shot.stride)
     }
     for guide in shot.guides {
       guard let frame = guide.frame else { continue }
@@ -74,9 +74,12 @@ struct ShotFinisher {
     lastAnchor = anchors.keys.max() ?? -1
   }
 
-  /// The median change from frame to frame of the canvas, of frames of the result; `nil` for fewer than two.
-  private static func change(_ frames: [Frame], stride: Int) -> Double? {
-    median(zip(frames, frames.dropFirst(stride)).map { $0.difference(from: $1) })
+  /// The median change from frame to frame of the canvas: of frames of the result, or of the whole that they
+  /// belong to, whichever is less; `nil` for fewer than two.
+  private static func change(_ frames: [Frame], of whole: [Double], stride: Int) -> Double? {
+    let near = median(zip(frames, frames.dropFirst(stride)).map { $0.difference(from: $1) })
+    let usual = median(whole).map { $0 * Double(stride) }
+    return [near, usual].compactMap(\.self).min()
   }
 
   private static func median(_ changes: [Double]) -> Double? {
