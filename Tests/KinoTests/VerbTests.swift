@@ -68,6 +68,11 @@ import Testing
     }
     let looped = try #require(await studio.clip(.loop(source.path, by: seconds), settings))
     #expect(looped.frameCount == 6 + new && looped[0..<6] == source.clip)
+    // It ends no further from its start than the source's frames from each other, also where the canvas is
+    // longer than what is new.
+    let changes = (1..<6).map { source.clip[$0].difference(from: source.clip[$0 - 1]) }.sorted()
+    let last = looped[looped.frameCount - 1]
+    #expect(last.difference(from: looped[0]) < changes[2] + 0.5)
     let connected = try #require(
       await studio.clip(.connect(source.path, source.path, by: seconds), settings))
     #expect(connected.frameCount == 12 + new)

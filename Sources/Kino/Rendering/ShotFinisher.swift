@@ -13,6 +13,8 @@ struct ShotFinisher {
   /// Originals at the size of the result, by frame of the canvas.
   private var anchors: [Int: Frame] = [:]
   private let lastAnchor: Int
+  /// The first frame after the shot, where the canvas does not know that one but later ones.
+  private var edge: Frame?
   /// Frames that wait for the next anchor.
   private var pending: [(index: Int, frame: Frame)] = []
   private var past: Anchor?
@@ -30,6 +32,9 @@ struct ShotFinisher {
     let index: Int
     let original: Frame
     let detail: DetailTransfer
+    /// The known frame that new ones run into, and its place: nearer than the anchor where the canvas begins to
+    /// know its neighbour only some frames on.
+    let edge: (index: Int, frame: Frame)
     /// The share of the original that the new frame beside it takes, and over how many frames it ends.
     var dissolve: (share: Double, count: Int)?
   }
@@ -50,6 +55,7 @@ struct ShotFinisher {
     }
     if shot.after > 0, !around.next.isEmpty {
       let index = min(around.next.count - 1, shot.offset * shot.stride)
+      edge = shot.offset > 0 ? around.next[0] : nil
       anchors[shot.own.upperBound + shot.offset] = around.next[index]
       changes[shot.own.upperBound + shot.offset] = Self.change(
         around.next, of: around.changesAfter, stride: shot.stride)
@@ -99,7 +105,9 @@ struct ShotFinisher {
     let scale = Double(work.size.width) / Double(work.canvasSize.width)
     let anchor = Anchor(
       index: index, original: original,
-      detail: DetailTransfer(original: original, copy: copy, scale: scale))
+      detail: DetailTransfer(original: original, copy: copy, scale: scale),
+      edge: edge.flatMap { index > shot.own.upperBound ? (shot.own.upperBound, $0) : nil }
+        ?? (index, original))
     var result = try flush(until: anchor, keeping: 0)
     past = anchor
     result += try deliver(original, at: index)
@@ -119,7 +127,7 @@ struct ShotFinisher {
 
   private mutating func flush(until next: Anchor?, keeping count: Int) throws -> [Frame] {
     var next = next
-    if let anchor = next, let last = pending.last, last.index < shot.own.upperBound {
+    if let anchor = next, let last = pending.last(where: { $0.index < anchor.edge.index }) {
       next?.dissolve = dissolve(into: anchor, from: detailed(last.frame, at: last.index, anchor))
     }
     var result: [Frame] = []
@@ -133,6 +141,8 @@ struct ShotFinisher {
       for anchor in [past, next].compactMap(\.self) {
         seamless = dissolved(seamless, at: index, into: anchor)
       }
+      // Frames of a slower canvas run on to what comes next, and not to what the model takes for it.
+      if let edge, index == shot.own.upperBound { seamless = edge }
       result += try deliver(seamless, at: index)
     }
     return result
@@ -153,7 +163,7 @@ struct ShotFinisher {
   private func dissolve(into anchor: Anchor, from frame: Frame) -> (share: Double, count: Int)? {
     guard let change = changes[anchor.index] else { return nil }
     let allowed = max(0.125, change)
-    let jump = frame.difference(from: anchor.original)
+    let jump = frame.difference(from: anchor.edge.frame)
     guard jump > allowed else { return nil }
     let count = min(reach / 2, max(1, shot.ownCount / 2), Int((jump / allowed).rounded(.up)))
     return (1 - allowed / jump, count)
@@ -161,9 +171,9 @@ struct ShotFinisher {
 
   private func dissolved(_ frame: Frame, at index: Int, into anchor: Anchor) -> Frame {
     guard let (share, count) = anchor.dissolve else { return frame }
-    let distance = abs(anchor.index - index) - 1
+    let distance = max(0, abs(anchor.edge.index - index) - 1)
     let part = share * (1 - Double(distance) / Double(count))
-    return part > 0 ? frame.mixed(with: anchor.original, part) : frame
+    return part > 0 ? frame.mixed(with: anchor.edge.frame, part) : frame
   }
 
   // MARK: Time
