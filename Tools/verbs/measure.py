@@ -182,9 +182,10 @@ def seams(kino, model, work):
             usual = max(np.median(own), 0.25)
             ratios.append((change(clip[seam], clip[seam + 1]) / usual, max(own) / usual, seed))
         good = sum(r <= 1.5 for r, _, _ in ratios)
-        print(f"{name}: {good} of {len(ratios)} at most 1.5 times the source's median change; the others "
-              + ", ".join(f"{r:.1f} (inside the source up to {most:.1f}, seed {seed})"
-                          for r, most, seed in sorted(ratios) if r > 1.5))
+        others = [f"{r:.1f} (inside the source up to {most:.1f}, seed {seed})"
+                  for r, most, seed in sorted(ratios) if r > 1.5]
+        print(f"{name}: {good} of {len(ratios)} at most 1.5 times the source's median change"
+              + ("; the others " + ", ".join(others) if others else ""))
 
 
 def sharpness(frame):
