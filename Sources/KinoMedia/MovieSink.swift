@@ -55,7 +55,8 @@ final class MovieSink: FrameSink {
   ) throws -> FrameEncoder {
     // Its parameter sets then depend on size and rate alone, so that any two clips of these can be joined.
     var x264 = ["stitchable=1"]
-    if isEven { x264 += ["mbtree=0", "ipratio=1", "pbratio=1"] }
+    // The first frame is finer: what stands still is as it is there to the end.
+    if isEven { x264 += ["mbtree=0", "ipratio=2", "pbratio=1"] }
     #if arch(x86_64)
       // x264's AVX-512 code reads memory it never wrote, so that its choices vary from run to run.
       if av_get_cpu_flags() & AV_CPU_FLAG_AVX512 != 0 { x264.append("asm=avx2") }

@@ -23,9 +23,9 @@ public struct WriteOptions: Hashable, Sendable {
   public var sound: [SoundPiece]
   /// A short text drawn into the lower right corner of every frame, to be seen; ASCII or Cyrillic.
   public var mark: String?
-  /// Whether every frame of H.264 is as exact as every other, in a file about half as large again. Left to itself
-  /// x264 saves on frames that others do not lean on: where its last one meets a picture that was stored before,
-  /// flat ground changes by half a level.
+  /// Whether every frame of H.264 is as exact as every other, and the first finer, in a file about half as large
+  /// again. Left to itself x264 saves on frames that others do not lean on: where its last one meets a picture that
+  /// was stored before, flat ground changes by half a level.
   package var isEven = false
 
   /// Creates options. Out-of-range numbers are reported when the writer is created.
