@@ -95,7 +95,7 @@ public struct TiledDenoiser {
   /// - Parameters:
   ///   - canvas: The whole.
   ///   - tiles: What ``CanvasTile/covering(_:side:overlap:)`` gives for it.
-  ///   - denoise: Makes the velocity of one tile's canvas.
+  ///   - denoise: Makes the velocity of one tile's canvas, given that and the tile.
   /// - Throws: ``DiffusionError`` if a tile does not fit the canvas.
   public init(
     _ canvas: Canvas, tiles: [CanvasTile], denoise: (Canvas, CanvasTile) -> Denoise
@@ -116,10 +116,8 @@ public struct TiledDenoiser {
   public func callAsFunction(_ latents: Tensor, _ moment: SamplingMoment) throws -> Tensor {
     let sum = Tensor.zeros(shape.axes, device: latents.device)
     for (tile, canvas, denoise) in tiles {
-      let own = SamplingMoment(
-        index: moment.index, count: moment.count, sigma: moment.sigma, timestep: moment.timestep,
-        timesteps: canvas.timesteps(atMost: moment.timestep))
-      let velocity = try denoise(tile.cut(latents).contiguous(), own).cast(to: .float32)
+      let velocity = try denoise(tile.cut(latents).contiguous(), moment.seen(by: canvas))
+        .cast(to: .float32)
       tile.add(velocity * tile.weights.moved(to: velocity.device), to: sum)
     }
     return sum / total.moved(to: sum.device)

@@ -58,12 +58,20 @@ public struct ClassifierFreeGuidance: Sendable, Hashable {
   public func denoise(_ predict: @escaping Predict) -> Denoise {
     { latents, moment in
       let branches = branches(at: moment.sigma)
-      let velocities = try predict(latents, moment, branches)
-      try DiffusionError.require(
-        velocities.count == branches.count, .shape,
-        "expected \(branches.count) velocities, found \(velocities.count)")
-      if branches == [.positive] { return velocities[0] }
-      return combine(positive: velocities[0], negative: velocities[1])
+      return try combine(predict(latents, moment, branches), of: branches)
     }
+  }
+
+  /// Combines the velocities of a step's branches.
+  ///
+  /// - Throws: ``DiffusionError`` if there are more or fewer than branches.
+  package func combine(
+    _ velocities: [Tensor], of branches: [Branch]
+  ) throws(DiffusionError) -> Tensor {
+    try DiffusionError.require(
+      velocities.count == branches.count, .shape,
+      "expected \(branches.count) velocities, found \(velocities.count)")
+    if branches == [.positive] { return velocities[0] }
+    return combine(positive: velocities[0], negative: velocities[1])
   }
 }

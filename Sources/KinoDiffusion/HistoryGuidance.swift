@@ -69,9 +69,9 @@ public struct ForgottenCanvas: Sendable {
   ) -> (latents: Tensor, moment: SamplingMoment)? {
     guard HistoryGuidance.sigmas.contains(moment.sigma) else { return nil }
     let noised = FlowMatching.noised(content, with: noise, sigma: Tensor(moment.sigma))
-    let own = SamplingMoment(
-      index: moment.index, count: moment.count, sigma: moment.sigma, timestep: moment.timestep,
-      timesteps: canvas.timesteps(atMost: moment.timestep))
-    return (latents.replacing(with: noised.cast(to: latents.dtype), where: isKnown), own)
+    return (
+      latents.replacing(with: noised.cast(to: latents.dtype), where: isKnown),
+      moment.seen(by: canvas)
+    )
   }
 }

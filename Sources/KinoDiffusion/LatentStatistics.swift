@@ -47,13 +47,14 @@ public struct LatentStatistics: Sendable, Hashable {
     let factors = zip(zip(own.grains, scales).map(*), grains).map { Self.factor($0, $1, 1) }
     let smooth = Self.smooth(latents)
     let scaled = (smooth + (latents - smooth) * perChannel(factors)) * perChannel(scales)
-    let middles = Self.sorted(scaled).map { Self.rank($0, 0.5) }
+    let order = Self.sorted(scaled)
+    let middles = order.map { Self.rank($0, 0.5) }
     let shifts = middles.indices.map { channel in
       let middle = own.medians[channel]
       return middle + Float(strength) * (medians[channel] - middle) - middles[channel]
     }
     let moved = scaled + perChannel(shifts)
-    let sorted = Self.sorted(moved)
+    let sorted = zip(order, shifts).map { values, shift in values.map { $0 + shift } }
     /// What to add to each latent beyond a rank, per unit that it lies beyond it.
     func stretch(_ tails: [Float], from own: [Float]) -> Tensor {
       perChannel(zip(own, tails).map { Self.factor($0, $1, strength, limit: 1.5) - 1 })

@@ -23,6 +23,13 @@ public struct SamplingMoment: Sendable {
     self.timestep = timestep
     self.timesteps = timesteps
   }
+
+  /// The same moment as the tokens of another canvas see it.
+  func seen(by canvas: Canvas) -> SamplingMoment {
+    SamplingMoment(
+      index: index, count: count, sigma: sigma, timestep: timestep,
+      timesteps: canvas.timesteps(atMost: timestep))
+  }
 }
 
 /// Predicts the velocity at latents `[C, F, H, W]`, float32; any element type may come back.

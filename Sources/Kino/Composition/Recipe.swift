@@ -36,8 +36,9 @@ public struct Recipe: Hashable, Sendable {
       composition.timeline = [.shot(Shot(composition.prompt, frames: work.frameCount))]
     }
     settings = work.sampling.settings
-    // Where nothing is known it changes nothing.
-    if composition.isFree { settings.historyGuidanceScale = nil }
+    // Where nothing is known it changes nothing, and where the model has none, none goes without saying.
+    let isOff = settings.historyGuidanceScale == 1 && model.defaults.historyGuidance == 1
+    if composition.isFree || isOff { settings.historyGuidanceScale = nil }
     self.model = model.parts.index == nil ? model.url.relativePath : model.name
     files = model.parts.files
     modelHash = hash

@@ -30,10 +30,10 @@ struct ResolvedComposition: Sendable {
   var shots: [ResolvedShot] {
     segments.compactMap { if case .shot(let shot) = $0 { shot } else { nil } }
   }
-  /// Whether anything is led away from the negative prompt: a text is not led away from itself.
+  /// Whether anything is led away from the negative prompt.
   var needsNegative: Bool {
-    sampling.needsNegative
-      && shots.flatMap(\.prompts).contains { $0.text != composition.negativePrompt }
+    sampling.leads(
+      shots.flatMap(\.prompts).map(\.text), awayFrom: composition.negativePrompt)
   }
 }
 

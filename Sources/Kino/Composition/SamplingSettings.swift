@@ -17,8 +17,8 @@ public struct SamplingSettings: Hashable, Sendable {
   /// The noise, 0...1, at which the guidance is on; elsewhere a step costs half. `nil` is all of it. Clips
   /// are less exact with less.
   public var guidanceRange: ClosedRange<Double>?
-  /// The strength of frames that are known, beside new ones, 0...20; 1 leaves it as the model has it. Each step at much
-  /// noise costs half as much again.
+  /// The strength of frames that are known, beside new ones, 0...20: 1 adds nothing, and with more each step at much
+  /// noise costs half as much again. `nil` is the model's.
   public var historyGuidanceScale: Double?
   /// How far steps lean to high noise, 0.01...100: 1 spreads them evenly, and distilled and larger models are made
   /// for more. `nil` is the model's, which may grow with the clip.
@@ -118,8 +118,6 @@ struct ResolvedSampling: Hashable, Sendable {
   let lowNoiseGuidanceScale: Double
   let guidanceRange: ClosedRange<Double>
   let historyGuidanceScale: Double
-  /// The model's own.
-  private let standardHistory: Double
   /// `nil` is the model's.
   let shift: Double?
   /// 0 for none.
@@ -141,9 +139,8 @@ struct ResolvedSampling: Hashable, Sendable {
     _ = try within(0...1, range.lowerBound, "guidance range")
     _ = try within(0...1, range.upperBound, "guidance range")
     guidanceRange = range
-    standardHistory = defaults.historyGuidance
     historyGuidanceScale = try within(
-      0...20, settings.historyGuidanceScale ?? standardHistory, "history guidance")
+      0...20, settings.historyGuidanceScale ?? defaults.historyGuidance, "history guidance")
     shift = try settings.shift.map { value throws(StudioError) in
       try within(0.01...100, value, "shift")
     }
@@ -153,8 +150,10 @@ struct ResolvedSampling: Hashable, Sendable {
     previewInterval = model.profile.preview == nil ? 0 : max(0, settings.previewInterval)
   }
 
-  /// Whether guidance leads away from anything.
-  var needsNegative: Bool { guidanceScale != 1 || lowNoiseGuidanceScale != 1 }
+  /// Whether guidance leads any prompt away from a negative one: a text is not led away from itself.
+  func leads(_ prompts: some Sequence<String>, awayFrom negative: String) -> Bool {
+    (guidanceScale != 1 || lowNoiseGuidanceScale != 1) && prompts.contains { $0 != negative }
+  }
 
   /// The settings as a recipe states them.
   var settings: SamplingSettings {
@@ -163,8 +162,7 @@ struct ResolvedSampling: Hashable, Sendable {
     settings.lowNoiseGuidanceScale =
       lowNoiseGuidanceScale == guidanceScale ? nil : lowNoiseGuidanceScale
     settings.guidanceRange = guidanceRange == 0...1 ? nil : guidanceRange
-    let isUsual = historyGuidanceScale == 1 && standardHistory == 1
-    settings.historyGuidanceScale = isUsual ? nil : historyGuidanceScale
+    settings.historyGuidanceScale = historyGuidanceScale
     settings.shift = shift
     settings.cacheThreshold = cacheThreshold > 0 ? cacheThreshold : nil
     settings.sampler = sampler

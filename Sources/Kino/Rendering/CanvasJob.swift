@@ -24,11 +24,6 @@ struct CanvasJob: Sendable {
 }
 
 extension CanvasJob {
-  /// Whether anything is led away from the negative prompt: a text is not led away from itself.
-  var needsNegative: Bool {
-    sampling.needsNegative && prompts.contains { $0 != negativePrompt }
-  }
-
   /// Whether there are several windows that show one thing in one direction, so that they should look alike: nothing
   /// is told of what they make but one prompt and what stands at one end.
   var isHeldTogether: Bool {

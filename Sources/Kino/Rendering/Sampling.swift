@@ -15,7 +15,7 @@ struct Sampling {
   /// The model with the request's texts, which are encoded once per clip.
   private func denoiser() throws -> any CanvasDenoiser {
     let settings = job.sampling
-    let isLed = job.needsNegative
+    let isLed = settings.leads(job.prompts, awayFrom: job.negativePrompt)
     let texts = job.prompts.map { ("prompt", $0) } + [("negative prompt", job.negativePrompt)]
     for (name, text) in texts
     where try pipeline.cuts(text) {

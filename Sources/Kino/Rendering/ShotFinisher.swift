@@ -13,8 +13,8 @@ struct ShotFinisher {
   /// Originals at the size of the result, by frame of the canvas.
   private var anchors: [Int: Frame] = [:]
   private let lastAnchor: Int
-  /// The first frame after the shot, where the canvas does not know that one but later ones.
-  private var edge: Frame?
+  /// The first frame after the shot, by frame of the canvas, where that does not know it but later ones.
+  private var edge: (index: Int, frame: Frame)?
   /// Frames that wait for the next anchor.
   private var pending: [(index: Int, frame: Frame)] = []
   private var past: Anchor?
@@ -35,7 +35,7 @@ struct ShotFinisher {
     /// The known frame that new ones run into, and its place: nearer than the anchor where the canvas begins to
     /// know its neighbour only some frames on.
     let edge: (index: Int, frame: Frame)
-    /// The share of the original that the new frame beside it takes, and over how many frames it ends.
+    /// The share of that frame that the new one beside it takes, and over how many frames it ends.
     var dissolve: (share: Double, count: Int)?
   }
 
@@ -55,7 +55,7 @@ struct ShotFinisher {
     }
     if shot.after > 0, !around.next.isEmpty {
       let index = min(around.next.count - 1, shot.offset * shot.stride)
-      edge = shot.offset > 0 ? around.next[0] : nil
+      if shot.offset > 0 { edge = (shot.own.upperBound, around.next[0]) }
       anchors[shot.own.upperBound + shot.offset] = around.next[index]
       changes[shot.own.upperBound + shot.offset] = Self.change(
         around.next, of: around.changesAfter, stride: shot.stride)
@@ -106,8 +106,7 @@ struct ShotFinisher {
     let anchor = Anchor(
       index: index, original: original,
       detail: DetailTransfer(original: original, copy: copy, scale: scale),
-      edge: edge.flatMap { index > shot.own.upperBound ? (shot.own.upperBound, $0) : nil }
-        ?? (index, original))
+      edge: edge.flatMap { $0.index < index ? $0 : nil } ?? (index, original))
     var result = try flush(until: anchor, keeping: 0)
     past = anchor
     result += try deliver(original, at: index)
@@ -142,7 +141,7 @@ struct ShotFinisher {
         seamless = dissolved(seamless, at: index, into: anchor)
       }
       // Frames of a slower canvas run on to what comes next, and not to what the model takes for it.
-      if let edge, index == shot.own.upperBound { seamless = edge }
+      if let edge, index == edge.index { seamless = edge.frame }
       result += try deliver(seamless, at: index)
     }
     return result

@@ -89,16 +89,13 @@ package struct TextGuidedDenoiser {
     let forgotten = history.forgetting(canvas, noise: noise)
     let unknown = forgotten == nil ? [] : evaluations(of: positives, tokens: shape.tokenCount)
     return { latents, moment in
-      var known: Tensor?
+      let branches = guidance.branches(at: moment.sigma)
       // Where both branches are asked for, their texts are in one plan.
-      let guided = try guidance.denoise { latents, moment, branches in
-        let both = try velocities(latents, moment, plans[branches.last ?? .positive] ?? [])
-        known = both[0]
-        return both
-      }(latents, moment)
-      guard let known, let view = forgotten?.view(latents, moment) else { return guided }
+      let known = try velocities(latents, moment, plans[branches.last ?? .positive] ?? [])
+      let guided = try guidance.combine(known, of: branches)
+      guard let view = forgotten?.view(latents, moment) else { return guided }
       return history.combine(
-        guided, known: known, unknown: try velocities(view.latents, view.moment, unknown)[0])
+        guided, known: known[0], unknown: try velocities(view.latents, view.moment, unknown)[0])
     }
   }
 
